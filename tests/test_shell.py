@@ -1,0 +1,196 @@
+"What a notebook can't show of the shell: processes, signals, exit statuses and full disks."
+import json, os, shutil, signal, subprocess, sys, time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+CLI = [sys.executable, '-m', 'cifar_cam']
+SMALL = '--data digits --n-train 200 --n-valid 100 --width 8'.split()
+
+def sh(*args, **kw): return subprocess.run([*CLI, *map(str, args)], capture_output=True, text=True, **kw)
+
+def one_line(res, *words):
+    "A user's error: status 1, one line, no traceback"
+    assert res.returncode==1, res
+    assert res.stderr.count('\n')==1 and res.stderr.startswith('cifar-cam: '), res.stderr
+    for o in words: assert o in res.stderr, res.stderr
+
+@pytest.fixture(scope='module')
+def run_dir(tmp_path_factory):
+    out = tmp_path_factory.mktemp('shell')/'run'
+    res = sh('run', *SMALL, '--epochs', 2, '--k', 4, '--out', out)
+    assert res.returncode==0, res.stderr
+    return out, res
+
+def test_help_is_quick():
+    times = []
+    for _ in range(3):
+        t = time.perf_counter()
+        res = sh('--help')
+        times.append(time.perf_counter()-t)
+    assert res.returncode==0 and all(o in res.stdout for o in ('run','train','explain','doctor'))
+    assert min(times)<.5, times
+
+def test_installed_command():
+    exe = shutil.which('cifar-cam', path=str(Path(sys.executable).parent))
+    assert exe, 'the console script is not installed'
+    assert subprocess.run([exe, '--version'], capture_output=True, text=True).stdout.strip()
+
+def test_run_leaves_everything(run_dir):
+    out,res = run_dir
+    assert {o.name for o in out.iterdir()} == set('config.json history.csv batches.csv model.safetensors metrics.json predictions.csv '
+                                                  'curves.png misclassified.png cams.png'.split())
+    assert res.stdout.count('epoch ')==2 and '\r' not in res.stdout and str(out/'cams.png') in res.stdout
+    pred = pd.read_csv(out/'predictions.csv')
+    assert len(pred)==100 and {'idx','file','actual','predicted','prob','loss','correct'} <= set(pred)
+    assert pred.file.str.startswith('test/').all() and pred.idx.tolist()==list(range(100))
+    metrics,hist = json.loads((out/'metrics.json').read_text()),pd.read_csv(out/'history.csv')
+    assert metrics['n']==100 and abs(metrics['accuracy']-hist.valid_acc.iloc[-1])<.011
+    assert hist.train_loss.iloc[1]<hist.train_loss.iloc[0]
+    config = json.loads((out/'config.json').read_text())
+    assert config['seed']==1 and config['data']['fingerprint'] and config['versions']['torch'] and config['selection']
+
+def test_shell_and_package_agree(run_dir, tmp_path):
+    "The same seed gives the same weights, from the shell and from Python"
+    code = f'''
+from cifar_cam.all import *
+dls = cifar_dls(digits_path(), augs=baseline_augs(), n_train=200, n_valid=100)
+set_seed(1)
+learn = resnet_learner(dls, resnet18(dls.c, width=8))
+with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
+learn.save_run({str(tmp_path/"py")!r})
+'''
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True, cwd=tmp_path)
+    assert (tmp_path/'py'/'model.safetensors').read_bytes()==(run_dir[0]/'model.safetensors').read_bytes()
+
+def test_a_run_is_not_overwritten(run_dir):
+    before = {o.name: o.read_bytes() for o in run_dir[0].iterdir()}
+    one_line(sh('run', *SMALL, '--out', run_dir[0]), 'another --out')
+    one_line(sh('explain', run_dir[0], '--layers', 'nosuch'), "no layer 'nosuch'")
+    one_line(sh('explain', run_dir[0], '--target', 10), '0 to 9')
+    assert {o.name: o.read_bytes() for o in run_dir[0].iterdir()}==before
+
+def folder(path, **classes):
+    from PIL import Image
+    for split in 'train','test':
+        for c,n in classes.items():
+            (path/split/c).mkdir(parents=True)
+            for i in range(n): Image.new('RGB', (32,32), (40*i,9,9)).save(path/split/c/f'{i}.png')
+    return path
+
+def test_bad_data(tmp_path):
+    out = tmp_path/'out'
+    def bad(data, *words): one_line(sh('run', '--data', data, '--epochs', 1, '--width', 4, '--out', out), *words)
+    bad(tmp_path/'nosuch', 'nosuch')
+    (tmp_path/'flat'/'train').mkdir(parents=True); (tmp_path/'flat'/'test').mkdir()
+    bad(tmp_path/'flat', 'no class folders')
+    bad(folder(tmp_path/'empty', cat=3, dog=0), 'dog', 'no pictures')
+    broken = folder(tmp_path/'broken', cat=3, dog=3)
+    (broken/'test'/'cat'/'1.png').write_bytes(b'\x89PNG\r\n\x1a\n, and then nothing')
+    bad(broken, str(Path('cat')/'1.png'), 'replace or remove')
+    (tmp_path/'half.tgz').write_bytes(b'\x1f\x8b\x08\x00half')
+    bad(tmp_path/'half.tgz', 'not a complete archive')
+    assert not out.exists()
+
+def test_bad_arguments(tmp_path):
+    out = tmp_path/'out'
+    for args,word in (('--epochs 0','--epochs is 0'), ('--layers nosuch','nosuch'), ('--target 10','class 10'), ('--epochs two','two'), ('--n-train 99999','1,437'),
+                      ('--precision fp7','fp7'), ('--recipe nosuch','baseline'), ('--k 0','--k is 0'), ('--method nosuch','gradcam'),
+                      ('--method fullgrad --layers layer4','whole network'), ('--seed 99999999999999999999','--seed is'), ('--lr inf','--lr is'),
+                      ('--k 101','1 to 100'), ('--size 8','16 to 512')):
+        one_line(sh('run', '--data', 'digits', *args.split(), '--out', out), word)
+    one_line(sh('explain', tmp_path), 'not a run folder')
+    one_line(sh('fly'), 'doctor')
+    (tmp_path/'file').touch()
+    one_line(sh('run', '--data', 'digits', '--out', tmp_path/'file'/'run'), 'is a file')
+    assert not out.exists()
+
+def test_offline(tmp_path):
+    "CIFAR-10 asked for, not here and no network: the error names the ways on"
+    env = {k:v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'} | dict(FASTAI_HOME=str(tmp_path/'home'), http_proxy='http://127.0.0.1:9', https_proxy='http://127.0.0.1:9')
+    one_line(sh('run', '--out', tmp_path/'out', env=env), '--data digits', 'CIFAR_CAM_DATA')
+    assert not (tmp_path/'out').exists()
+
+def test_importing_asks_no_network():
+    code = '''
+import socket
+def no(*a, **k): raise SystemExit('asked the network')
+socket.socket.connect = socket.getaddrinfo = no
+import cifar_cam.all
+'''
+    res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
+    assert res.returncode==0 and 'network' not in res.stderr, res.stderr
+
+def test_interrupted(tmp_path):
+    "Ctrl-C after the first epoch: status 130, and what was done is there"
+    p = subprocess.Popen([*CLI, 'run', *SMALL, '--epochs', '500', '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if line.startswith('epoch 1/'): break
+    p.send_signal(signal.SIGINT)
+    _,err = p.communicate(timeout=120)
+    assert p.returncode==130 and 'stopped after' in err and 'Traceback' not in err, err
+    config = json.loads((tmp_path/'run'/'config.json').read_text())
+    assert config['interrupted'] and config['epochs_done']>=1
+    assert sh('explain', tmp_path/'run', '--k', 2).returncode==0
+
+def _small_disk(path, mb):
+    path.mkdir()
+    return os.name=='posix' and shutil.which('mount') and subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={mb}m', 'tmpfs', str(path)], capture_output=True).returncode==0
+
+def test_no_room(tmp_path):
+    "Too little room is found before training"
+    disk = tmp_path/'disk'
+    if not _small_disk(disk, 4): pytest.skip('mounting a small disk needs root')
+    try:
+        one_line(sh('run', *SMALL, '--epochs', 1, '--out', disk/'run'), 'MB are free')
+        assert not list(disk.iterdir())
+    finally: subprocess.run(['umount', str(disk)], check=True)
+
+def test_disk_full_while_saving(tmp_path):
+    "A limit on the size of a file stands for a disk that fills up while the run is written"
+    code = '''
+import resource, signal, sys
+from cifar_cam.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+sys.exit(main(sys.argv[1:]))
+'''
+    from cifar_cam.data import digits_path
+    digits_path()  # made before, without the limit
+    res = subprocess.run([sys.executable, '-c', code, 'run', *SMALL, '--epochs', '1', '--out', str(tmp_path/'run')], capture_output=True, text=True)
+    one_line(res, 'File too large', str(tmp_path/'run'))
+    assert not (tmp_path/'run').exists()
+
+def test_names():
+    "Every name that the package's functions read from their module is there: a notebook may have it from elsewhere"
+    code = """
+import builtins, dis, importlib, types, cifar_cam.all
+def names(c):
+    yield from (o.argval for o in dis.get_instructions(c) if o.opname=='LOAD_GLOBAL')
+    for k in c.co_consts:
+        if isinstance(k, types.CodeType): yield from names(k)
+for mod in 'data augment models learner cam interp faith cli'.split():
+    m = importlib.import_module(f'cifar_cam.{mod}')
+    src = compile(open(m.__file__).read(), m.__file__, 'exec')
+    missing = sorted({n for c in src.co_consts if isinstance(c, types.CodeType) for n in names(c) if not hasattr(m, n) and not hasattr(builtins, n)})
+    assert not missing, (mod, missing)
+"""
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True)
+
+def test_a_reader_that_leaves(tmp_path):
+    "A pipe that is closed, as by head, does not end the training"
+    cmd = f'{sys.executable} -m cifar_cam train --data digits --n-train 100 --n-valid 50 --epochs 2 --width 4 --out {tmp_path/"run"} | head -1'
+    subprocess.run(['bash', '-c', cmd], check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path/'run'/'model.safetensors').exists()
+
+def test_damaged_settings(run_dir, tmp_path):
+    import json, shutil
+    run = shutil.copytree(run_dir[0], tmp_path/'run')
+    good = json.loads((run/'config.json').read_text())
+    for change in [], dict(data=None), dict(recipe=dict(nosuch=1)), dict(vocab=3), dict(augs=dict(x=1)), dict(data=dict(good['data'], size='32')):
+        (run/'config.json').write_text(json.dumps(good | change if isinstance(change, dict) else change))
+        one_line(sh('explain', run), 'config.json')
+    (run/'config.json').write_text(json.dumps(good))
+    (run/'history.csv').write_text('')
+    one_line(sh('explain', run), 'history.csv')

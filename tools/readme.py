@@ -1,0 +1,40 @@
+"Write README.md, and the figures it shows, from nbs/index.ipynb: nbdev's processing, nbconvert's Markdown"
+import re, shutil
+from pathlib import Path
+
+from nbconvert import MarkdownExporter
+from nbdev.config import get_config
+import nbformat
+
+top = Path(__file__).resolve().parent.parent
+figs = top/'README_files'
+
+def badges(cfg):
+    "Badges, once the project has a home: links derive from [project.urls] in pyproject.toml"
+    if cfg.user in ('', 'OWNER'): return ''
+    return f'[![tests]({cfg.git_url}/actions/workflows/test.yaml/badge.svg)]({cfg.git_url}/actions/workflows/test.yaml) [![docs](https://img.shields.io/badge/docs-site-blue)]({cfg.doc_url})\n\n'
+
+def shown(cell):
+    "`cell` as the README shows it, or None"
+    opts = re.findall(r'^#\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$', cell.source, re.M)
+    if ('hide','') in opts: return None
+    if cell.cell_type=='code':
+        cell.source = '' if ('echo','false') in opts else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
+    return cell
+
+def main():
+    cfg = get_config(top)
+    nb = nbformat.read(cfg.nbs_path/cfg.readme_nb, as_version=4)
+    nb.metadata.language_info = dict(name='python')
+    nb.cells = [o for o in map(shown, nb.cells) if o is not None]
+    body,res = MarkdownExporter().from_notebook_node(nb, dict(output_files_dir=figs.name, unique_key='index'))
+    body = re.sub(r'```python\s*```\n', '', body)                      # cells whose code is not shown
+    body = re.sub(r'<style scoped>.*?</style>\n?', '', body, flags=re.S)  # pandas
+    title,rest = re.sub(r'\n{3,}', '\n\n', body).strip().split('\n', 1)
+    note = '<!-- made from nbs/index.ipynb by tools/readme.py; edit the notebook -->\n\n'
+    shutil.rmtree(figs, ignore_errors=True)
+    figs.mkdir()
+    for name,data in res['outputs'].items(): (top/name).write_bytes(data)
+    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + rest.strip() + '\n')
+
+if __name__=='__main__': main()
