@@ -34,7 +34,7 @@ def _probs(model, x, targets, bs=256):
     "The probability of each picture's target"
     p = next(model.parameters(), torch.empty(0))
     with torch.no_grad(), torch.autocast(p.device.type, enabled=False), untouched(model):
-        out = torch.cat([model(o.to(p.device, p.dtype)).float().softmax(1).cpu() for o in x.split(bs)])
+        out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().softmax(1).cpu() for o in x.split(bs)])
     return out[range(len(x)), targets].numpy()
 
 def _checked(model, maps_targets, images):
