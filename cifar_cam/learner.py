@@ -332,6 +332,6 @@ def _run_dls(config, folder):
         augs = config.get('augs')
         if augs and 'described' in augs: warn(f'augmentations of {folder} can not be made again from its config.json, so there are none: {augs["described"]}')
         with _reading(folder/'config.json'): augs = A.from_dict(augs) if augs and 'described' not in augs else None
-    dls = cifar_dls(src['path'], augs=augs, **{k: src[k] for k in 'bs n_train n_valid seed size stats'.split()})
+    with _reading(folder/'config.json'): dls = cifar_dls(src['path'], augs=augs, **{k: src[k] for k in 'bs n_train n_valid seed size stats'.split()})
     if dls.source['fingerprint']!=src['fingerprint']: warn(f'the pictures in {src["path"]} are not those of the run in {folder}: they have changed since')
     return dls
