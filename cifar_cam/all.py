@@ -7,3 +7,4 @@ from .learner import *
 from .cam import *
 from .interp import *
 from .faith import *
+from .report import *

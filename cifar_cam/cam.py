@@ -11,7 +11,7 @@ __all__ = ['unwrap', 'find_layers', 'untouched', 'caught', 'contrast', 'check_ta
 # %% ../nbs/04_cam.ipynb #b8170024
 import cv2
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
@@ -61,12 +61,14 @@ def find_layers(
 def untouched(
     model:nn.Module # In any mode, frozen or not
 ):
-    "`model` in evaluation mode and with its weights frozen, for the length of the block"
+    "`model` in evaluation mode and with its weights frozen, and its input a copy, which it may change in place, for the length of the block"
     modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters()]
+    copies = model.register_forward_pre_hook(lambda m, xs: tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs))
     try:
         model.eval().requires_grad_(False)
         yield model
     finally:
+        copies.remove()
         for m,o in modes: m.training = o
         for p,o in wants: p.requires_grad_(o)
 
@@ -147,7 +149,7 @@ def _probe(model, x, layers, reshape=None):
     try: known = stages(model)
     except ValueError: known = {}
     if not asked and not known: raise ValueError(f'{type(model).__name__} has no stages that are known: name the layers')
-    with torch.no_grad(), caught({**known, **asked}, grad=False) as outs: out = model(x[:1].clone())   # a model may begin with an operation in place
+    with torch.no_grad(), caught({**known, **asked}, grad=False) as outs: out = model(x[:1])
     if not isinstance(out, torch.Tensor) or out.ndim!=2:
         raise ValueError(f'the model gives {tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__}: expected logits, pictures x classes')
     n_prefix = getattr(model, 'num_prefix_tokens', 1 if isinstance(getattr(model, 'class_token', None), nn.Parameter) else None)
@@ -201,6 +203,8 @@ class CamMaps:
         if layer not in self.maps: raise KeyError(f'no maps of layer {layer!r}: there is {", ".join(self.layers)}')
         return self.maps[layer]
     def __len__(self): return len(self.targets)
+    @property
+    def target_of(self): return _target_of(self.cls)   # as in `cam_methods`; 'none': the maps are of no class, whatever was asked for
     def __repr__(self):
         ls = '\n'.join(f'  {k}: {v.shape[1]}x{v.shape[2]}, ' + ', '.join(f'{n} {s}' for s,n in sorted(Counter(self.status[k]).items())) for k,v in self.maps.items())
         return f'{len(self)} maps ({self.method}) of {self.size[0]}x{self.size[1]} pictures\n{ls}'
@@ -240,6 +244,16 @@ def shared(self:CamMaps,
     ms = np.nan_to_num(self[layer], nan=0, posinf=0, neginf=0)
     return _resize(ms/(np.abs(ms).max() or 1), self._size(size), native)
 
+# %% ../nbs/04_cam.ipynb #ce50c2c7
+@patch
+def save(self:CamMaps,
+    fn, # Path of the file, which ends in .npz
+    **more # More arrays to keep, by name
+):
+    "Write raw maps (by layer), status (`status_` and the layer), targets, logits, size and method to a file that `np.load` reads without pickle"
+    arrays = {**self.maps, **{f'status_{k}': v for k,v in self.status.items()}, **dict(targets=self.targets, logits=self.logits, size=self.size, method=self.method), **more}
+    np.savez_compressed(fn, **{k: np.asarray(v) for k,v in arrays.items()})
+
 # %% ../nbs/04_cam.ipynb #4a2f591d
 def _pictures(images):
     "`images` as n x height x width x 3, float from 0 to 1"
@@ -250,6 +264,25 @@ def _pictures(images):
     a = a/np.float32(255) if a.dtype==np.uint8 else a.astype(np.float32)
     if a.min()<0 or a.max()>1: raise ValueError(f'images go from {a.min():.2f} to {a.max():.2f}: give uint8, or floats from 0 to 1, before normalisation')
     return a
+
+@patch
+def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
+    "Colours, and their weights, n x height x width x 3 and 1"
+    v = (self.shared if shared_scale else self.heat)(layer, size, native)
+    cm = mpl.colormaps[cmap or ('RdBu_r' if shared_scale else 'inferno')] if not callable(cmap) else cmap
+    return cm((v+1)/2 if shared_scale else v)[...,:3],alpha*np.abs(v)[...,None]
+
+@patch
+def rgba(self:CamMaps,
+    layer:str, # One of `layers`
+    size=None, # Height and width, or one number for both; None: those of the pictures
+    alpha:float=.65, # Weight of the colour where evidence is strongest
+    cmap=None, # As for `overlay`
+    native:bool=False, # Show the layer's own cells
+    shared_scale:bool=False # As for `overlay`
+) -> np.ndarray: # n x height x width x 4, uint8
+    "What `overlay` lays over the pictures, to be laid over them elsewhere; transparent where a map is empty"
+    return (255*np.concatenate(self._tint(layer, size, alpha, cmap, native, shared_scale), -1)).round().astype(np.uint8)
 
 @patch
 def overlay(self:CamMaps,
@@ -263,9 +296,7 @@ def overlay(self:CamMaps,
     "The maps of `layer` blended into the pictures; where a map is empty, the picture is untouched"
     a = _pictures(images)
     if len(a)!=len(self): raise ValueError(f'{len(a)} images for {len(self)} maps: give the pictures that the maps are of')
-    v = (self.shared if shared_scale else self.heat)(layer, a.shape[1:3], native)
-    cm = mpl.colormaps[cmap or ('RdBu_r' if shared_scale else 'inferno')] if not callable(cmap) else cmap
-    colour,w = cm((v+1)/2 if shared_scale else v)[...,:3],alpha*np.abs(v)[...,None]
+    colour,w = self._tint(layer, a.shape[1:3], alpha, cmap, native, shared_scale)
     return (255*((1-w)*a + w*colour)).round().astype(np.uint8)
 
 # %% ../nbs/04_cam.ipynb #0a33d766
@@ -303,27 +334,29 @@ def show(self:CamMaps,
 
 # %% ../nbs/04_cam.ipynb #39ec1aa6
 _methods = {o.__name__.lower().replace('_', ''): (o,*more) for o,*more in (
-    (pgc.GradCAM, 'Selvaraju et al. 2017', 'https://arxiv.org/abs/1610.02391', '1', '1'),
-    (pgc.HiResCAM, 'Draelos & Carin 2020', 'https://arxiv.org/abs/2011.08891', '1', '1'),
-    (pgc.GradCAMPlusPlus, 'Chattopadhay et al. 2018', 'https://arxiv.org/abs/1710.11063', '1', '1'),
-    (pgc.XGradCAM, 'Fu et al. 2020', 'https://arxiv.org/abs/2008.02312', '1', '1'),
-    (pgc.LayerCAM, 'Jiang et al. 2021', 'https://doi.org/10.1109/TIP.2021.3089943', '1', '1'),
-    (pgc.GradCAMElementWise, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1'),
-    (pgc.EigenCAM, 'Muhammad & Yeasin 2020', 'https://arxiv.org/abs/2008.00299', '1', '0'),
-    (pgc.EigenGradCAM, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1'),
-    (pgc.ScoreCAM, 'Wang et al. 2020', 'https://arxiv.org/abs/1910.01279', '1 + channels', '0'),
-    (pgc.AblationCAM, 'Desai & Ramaswamy 2020', 'https://doi.org/10.1109/WACV45572.2020.9093360', '1 + layers + channels', '0'),
-    (pgc.FullGrad, 'Srinivas & Fleuret 2019', 'https://arxiv.org/abs/1905.00780', '2', '1'),
-    (pgc.KPCA_CAM, 'Karmani et al. 2024', 'https://arxiv.org/abs/2410.00267', '1', '0'),
-    (pgc.ShapleyCAM, 'Cai 2025', 'https://arxiv.org/abs/2501.06261', 'layers', '2 layers'),
-    (pgc.FinerCAM, 'Zhang et al. 2025', 'https://arxiv.org/abs/2501.11309', '1', '1'),
-    (pgc.FEM, 'Fuad et al. 2020', 'https://hal.science/hal-02963298', '1', '0'),
-    (pgc.RandomCAM, 'a control: random weights', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1'))}
+    (pgc.GradCAM, 'Selvaraju et al. 2017', 'https://arxiv.org/abs/1610.02391', '1', '1', 'class or contrast'),
+    (pgc.HiResCAM, 'Draelos & Carin 2020', 'https://arxiv.org/abs/2011.08891', '1', '1', 'class or contrast'),
+    (pgc.GradCAMPlusPlus, 'Chattopadhay et al. 2018', 'https://arxiv.org/abs/1710.11063', '1', '1', 'class or contrast'),
+    (pgc.XGradCAM, 'Fu et al. 2020', 'https://arxiv.org/abs/2008.02312', '1', '1', 'class or contrast'),
+    (pgc.LayerCAM, 'Jiang et al. 2021', 'https://doi.org/10.1109/TIP.2021.3089943', '1', '1', 'class or contrast'),
+    (pgc.GradCAMElementWise, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'class or contrast'),
+    (pgc.EigenCAM, 'Muhammad & Yeasin 2020', 'https://arxiv.org/abs/2008.00299', '1', '0', 'none'),
+    (pgc.EigenGradCAM, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'class or contrast'),
+    (pgc.ScoreCAM, 'Wang et al. 2020', 'https://arxiv.org/abs/1910.01279', '1 + channels', '0', 'class or contrast'),
+    (pgc.AblationCAM, 'Desai & Ramaswamy 2020', 'https://doi.org/10.1109/WACV45572.2020.9093360', '1 + layers + channels', '0', 'class or contrast'),
+    (pgc.FullGrad, 'Srinivas & Fleuret 2019', 'https://arxiv.org/abs/1905.00780', '2', '1', 'class'),
+    (pgc.KPCA_CAM, 'Karmani et al. 2024', 'https://arxiv.org/abs/2410.00267', '1', '0', 'none'),
+    (pgc.ShapleyCAM, 'Cai 2025', 'https://arxiv.org/abs/2501.06261', 'layers', '2 layers', 'class or contrast'),
+    (pgc.FinerCAM, 'Zhang et al. 2025', 'https://arxiv.org/abs/2501.11309', '1', '1', 'class'),
+    (pgc.FEM, 'Fuad et al. 2020', 'https://hal.science/hal-02963298', '1', '0', 'none'),
+    (pgc.RandomCAM, 'a control: random weights', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'none'))}
 
 def cam_methods() -> pd.DataFrame:
-    "The methods that `cam` knows by name: source, passes a picture (where it matters, for the layers asked for and their channels), and what they need"
-    return pd.DataFrame([dict(method=k, source=s, link=l, forward=f, backward=b, gradients=b!='0', layers='whole network' if k=='fullgrad' else 'any')
-                         for k,(_,s,l,f,b) in _methods.items()]).set_index('method')
+    "The methods that `cam` knows by name: source, passes a picture (where it matters, for the layers asked for and their channels), what they need, and what their maps are of"
+    return pd.DataFrame([dict(method=k, source=s, link=l, forward=f, backward=b, gradients=b!='0', layers='whole network' if k=='fullgrad' else 'any', target=t)
+                         for k,(_,s,l,f,b,t) in _methods.items()]).set_index('method')
+
+def _target_of(cls): return next((o[-1] for o in _methods.values() if isinstance(cls, type) and issubclass(cls, o[0])), 'class or contrast')
 
 def cam_class(
     method # A name that `cam_methods` lists, without regard to case, `-`, `_` or `+`; or a class of grad-cam
@@ -351,7 +384,7 @@ def _score(t, logits, finer=False):
 
 def _engine(cls):
     "grad-cam's `cls` with all layers in one pass, kept apart"
-    finer = cls is pgc.FinerCAM
+    finer = issubclass(cls, pgc.FinerCAM)
     base = pgc.GradCAM if finer else cls
     class OnePass(base):
         def __init__(self, model, layers, grids):
@@ -363,7 +396,7 @@ def _engine(cls):
         def forward(self, x, targets, eigen_smooth=False):
             res,num = {},lambda t: t.detach().cpu().numpy()
             for layers in [self.layers] if self.detach else [{k: m} for k,m in self.layers.items()]:
-                with caught(layers) as acts: logits = self.model(x.clone())
+                with caught(layers) as acts: logits = self.model(x)
                 ts,grads = _resolve(targets, logits),{}
                 fs = [_score(t, o.detach(), finer) for t,o in zip(ts, logits)]
                 if self.uses_gradients:
@@ -423,15 +456,20 @@ def cam(
     if not len(x): raise ValueError('x has no pictures: give one or more')
     if not x.is_floating_point(): raise ValueError(f'x is {x.dtype}: give the pictures as the model takes them, normalised floats')
     if issubclass(cls, pgc.FullGrad) and layers is not None: raise ValueError('fullgrad takes the whole network at once: leave `layers` out')
-    if issubclass(cls, pgc.FinerCAM) and isinstance(targets, contrast): raise ValueError('finercam has a contrast of its own: give a class, or another method')
+    if isinstance(targets, contrast) and _target_of(cls)!='class or contrast':
+        why = 'has a contrast of its own' if issubclass(cls, pgc.FinerCAM) else 'has no sign' if issubclass(cls, pgc.FullGrad) else 'shows what is active, for no class'
+        raise ValueError(f'{cls.__name__} {why}: a contrast needs another method')
     p = next(model.parameters(), torch.empty(0))
     half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in model.parameters())
-    if half or issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)): model,layers = _copied(model, layers)
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(p.device.type, enabled=False), untouched(model), mock.patch('tqdm.tqdm', lambda o,**kw: o):
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(p.device.type, enabled=False), ExitStack() as stack:
+        if half or issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)): model,layers = _copied(model, layers)
+        stack.enter_context(untouched(model))
+        stack.enter_context(mock.patch('tqdm.tqdm', lambda o,**kw: o))
         x = x.detach().as_subclass(torch.Tensor).to(p.device, torch.float32)
         if x.is_inference(): x = x.clone()
         layers,grids,cells,_,c = _probe(model, x, layers, reshape)
         grids = {k: grids[k] for k in layers}
+        if issubclass(cls, pgc.FinerCAM) and c<2: raise ValueError('finercam compares classes, and the model has one: choose another method')
         if issubclass(cls, pgc.ShapleyCAM) and any(o is not noop for o in grids.values()): raise ValueError('shapleycam is defined here for convolutional layers only: choose another method')
         targets = check_targets(targets, len(x), c, vocab)
         engine = (_whole if issubclass(cls, pgc.FullGrad) else _engine)(cls)(model, layers, grids)

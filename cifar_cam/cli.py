@@ -113,10 +113,12 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
 def is_shell(): return Path(sys.argv[0]).name in ('cifar-cam','__main__.py')
 
 # %% ../nbs/07_cli.ipynb #f1b16da8
-def _check_explain(k=10, layers=None, method='gradcam', target='predicted'):
+def _check_explain(k=10, layers=None, method='gradcam', target='predicted', mistakes=100):
     _need(0<k<=100, f'--k is {k}: give 1 to 100; predictions.csv has all')
-    from cifar_cam.cam import cam_class
-    cam_class(method)
+    _need(0<=mistakes<=1000, f'--mistakes is {mistakes}: give 1 to 1000, or 0 for no report')
+    from cifar_cam.cam import cam_class, cam_methods
+    name = cam_class(method).__name__.lower().replace('_', '')
+    _need(target!='contrast' or cam_methods().target[name]=='class or contrast', f'--target contrast: {name} has maps of {cam_methods().target[name]} only, give another --method')
 
 def _check_layers(model, layers, size, method):
     "Draw the maps of an empty picture, so that a wrong layer is found before any work is done"
@@ -127,16 +129,18 @@ def _class(target): return int(target) if isinstance(target, str) and target.lst
 
 def _check_class(target, vocab):
     from cifar_cam.cam import check_targets
-    if target not in (None,'predicted','actual','contrast'): check_targets(target if target in vocab else _class(target), 1, len(vocab), list(vocab))
+    if target not in (None,'predicted','actual','both','contrast'): check_targets(target if target in vocab else _class(target), 1, len(vocab), list(vocab))
 
-def _explain(learn, out, k, layers, method, target):
+def _explain(learn, out, k, layers, method, target, mistakes, export=''):
     from cifar_cam.all import CAMInterpretation
     target = target if target in learn.dls.vocab else _class(target)
     interp = CAMInterpretation.from_learner(learn)
     interp.save(out, k=k, layers=layers, method=method, target=target)
+    if mistakes: interp.report(out, mistakes, layers, method)
+    if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
     t = interp.table
     _say(f'accuracy {t.correct.mean():.2%} on {len(t):,} pictures, {(~t.correct).sum():,} mistakes\n'
-          + '\n'.join(f'{what:12s}{out/o}' for what,o in (('curves','curves.png'),('mistakes','misclassified.png'),('maps','cams.png'),('predictions','predictions.csv'))))
+          + '\n'.join(f'{what:12s}{out/o}' for what,o in (('curves','curves.png'),('mistakes','misclassified.png'),('maps','cams.png'),('predictions','predictions.csv'),('report','report.html')) if (out/o).exists()))
     return out
 
 def _layers(s): return [o for o in (s or '').replace(',', ' ').split()] or None
@@ -170,11 +174,12 @@ def run(
     k:int=10, # Mistakes with maps; twice as many in the gallery
     layers:str='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:str='gradcam', # Method for the maps, one that cam_methods() lists
-    target:str='predicted', # Class that the maps are for: predicted, actual, contrast (the one against the other), or a class
+    target:str='predicted', # Class that the maps are for: predicted, actual, both, contrast (the one against the other), or a class
+    mistakes:int=100, # Mistakes in report.html; 0: no report
     **kwargs
 ):
     "Train, and explain the mistakes: curves, gallery, maps, predictions and weights in a folder"
-    kw = dict(k=k, layers=_layers(layers), method=method, target=target)
+    kw = dict(k=k, layers=_layers(layers), method=method, target=target, mistakes=mistakes)
     out,learn = _train(explain_kw=kw, **kwargs)
     return _explain(learn, out, **kw)
 
@@ -185,17 +190,20 @@ def explain(
     k:int=10, # Mistakes with maps; twice as many in the gallery
     layers:str='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:str='gradcam', # Method for the maps, one that cam_methods() lists
-    target:str='predicted' # Class that the maps are for: predicted, actual, contrast (the one against the other), or a class
+    target:str='predicted', # Class that the maps are for: predicted, actual, both, contrast (the one against the other), or a class
+    mistakes:int=100, # Mistakes in report.html; 0: no report
+    export:str='' # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
 ):
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
-    kw = dict(k=k, layers=_layers(layers), method=method, target=target)
+    kw = dict(k=k, layers=_layers(layers), method=method, target=target, mistakes=mistakes)
     _check_explain(**kw)
+    _need(not export or not Path(export).exists(), f'--export {export}: it is there already, give a new folder')
     from cifar_cam.all import run_config, load_run, ProgressCallback
     _check_class(target, run_config(folder)['vocab'])
     learn = load_run(folder)
     if not sys.stdout.isatty(): learn.remove_cb(ProgressCallback)
     _check_layers(learn.model, kw['layers'], learn.dls.source['size'], method)
-    return _explain(learn, Path(folder), **kw)
+    return _explain(learn, Path(folder), export=export, **kw)
 
 # %% ../nbs/07_cli.ipynb #c5620afd
 @call_parse

@@ -231,7 +231,7 @@ def read_images(
     with ThreadPoolExecutor(defaults.cpus) as ex:
         futures = [ex.submit(lambda ids: [read(i) for i in ids], ids) for ids in chunked(range(len(files)), 500)]
         try: [o.result() for o in futures]
-        except BaseException: ex.shutdown(cancel_futures=True); raise
+        except BaseException: ex.shutdown(cancel_futures=True); raise  # Ctrl-C, or a bad file: don't read the rest first
     return res
 
 def image_stats(

@@ -13,6 +13,7 @@ from copy import deepcopy
 import cv2, numpy as np, pandas as pd, torch
 from torch import nn
 from torchvision.transforms.functional import gaussian_blur
+from scipy.integrate import trapezoid
 from scipy.stats import spearmanr
 from fastcore.all import *
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
@@ -81,7 +82,7 @@ def deletion_insertion(
     blurred = gaussian_blur(x, side//4*2+1, side/8)
     for k,a,b in (('deletion', x, torch.zeros_like(x)), ('insertion', blurred, x)):
         ps = _probs(model, torch.cat([torch.where(rank < round(i/steps*rank[0].numel()), b, a) for i in range(steps+1)]), ts*(steps+1))
-        res[k] = np.trapezoid(ps.reshape(steps+1, -1), dx=1/steps, axis=0)
+        res[k] = trapezoid(ps.reshape(steps+1, -1), dx=1/steps, axis=0)
     return res
 
 # %% ../nbs/06_faith.ipynb #8048abdd
@@ -195,17 +196,19 @@ def faithfulness(
     images:torch.Tensor, # What `cam` was given
     metrics=None, # Names that `faithfulness_metrics` lists; None: all
     n_mosaics:int=32, # For `focus`
-    seed:int=1 # Of ties, noise, controls, mosaics and random weights
+    seed:int=1, # Of ties, noise, controls, mosaics and random weights
+    each:bool=False # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
 ) -> pd.DataFrame: # Rows: layer, and the method or a control; columns: means over pictures
     "How far maps show what the network used, beside a random map and a centred blob"
     metrics,many = list(_metrics) if metrics is None else list(listify(metrics)),[maps] if isinstance(maps, CamMaps) else list(maps)
     if odd := [o for o in metrics if o not in _metrics]: raise ValueError(f'no metric {odd[0]!r}: there is {", ".join(_metrics)}')
+    if each and (odd := [o for o in metrics if o in ('focus','randomisation')]): raise ValueError(f'{odd[0]} has no figure for each picture: leave it out of `metrics`')
     for o in many:
         _,x,ts = _checked(model, o.targets, images)
         if x.shape[-2:]!=tuple(o.size): raise ValueError(f'images are {x.shape[-2]}x{x.shape[-1]}, the maps are of pictures of {o.size[0]}x{o.size[1]}: give the pictures that the maps are of')
         if ts!=many[0].targets: raise ValueError('maps of different classes: give maps of the same pictures and classes')
-    rng,rows,n,size = np.random.default_rng(seed),{},len(x),many[0].size
-    noise = lambda ms: rng.random(ms.shape, np.float32)
+    rows,n,size = {},len(x),many[0].size
+    noise = lambda ms: np.random.default_rng(seed).random(ms.shape, np.float32)   # the same, whatever else is measured
     blobs = lambda n,size: np.tile(centred_blob(size), (n,1,1))
     if 'focus' in metrics: squares,cs,own = mosaics(x, many[0].logits.argmax(1), n_mosaics, seed)
 
@@ -213,7 +216,7 @@ def faithfulness(
         res = {}
         for f,ks in (road,('road','road_morf','road_lerf')),(deletion_insertion,('deletion','insertion')),(drop_increase,('drop','increase')):
             if set(ks) & set(metrics): res |= f(model, x, heat, ts, **({} if f is drop_increase else dict(seed=seed)))
-        return {k: v.mean() for k,v in res.items()}
+        return res if each else {k: v.mean() for k,v in res.items()}
 
     of_blob = removal(blobs(n, size)) | dict(randomisation=1.)
     if 'focus' in metrics: of_blob['focus'] = np.nanmean(_on_own(blobs(n_mosaics, squares.shape[-2:]), own))
@@ -229,4 +232,5 @@ def faithfulness(
             rows[k,'random'] = removal(CamMaps({k: noise(m[k])}, ts, m.logits, size).heat(k)) | dict(randomisation=0.)
             if 'focus' in metrics: rows[k,'random']['focus'] = np.nanmean(_on_own(noise(square[k]), own))
             rows[k,'blob'] = of_blob
+    if each: return pd.concat({k: pd.DataFrame({o: v[o] for o in metrics}) for k,v in rows.items()}, names=['layer','map','picture'])
     return pd.DataFrame(rows).T.rename_axis(['layer','map'])[metrics]

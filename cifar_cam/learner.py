@@ -213,7 +213,7 @@ def staged(
         for o in tmp.iterdir():
             with open(o, 'rb') as f: os.fsync(f.fileno())
         for o in sorted(tmp.iterdir()): o.replace(folder/o.name)
-    except BaseException as e:
+    except BaseException as e:  # Ctrl-C too: nothing half-written stays, whatever ended the block; it is raised again below
         shutil.rmtree(tmp, ignore_errors=True)
         if new and not any(folder.iterdir()): folder.rmdir()
         if isinstance(e, OSError) and not e.filename: e.filename = str(folder)  # a full disk doesn't say which
@@ -257,6 +257,7 @@ def save_run(self:Learner,
         pd.DataFrame(self.history.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
         if es: (tmp/'metrics.json').write_text(json.dumps(dict(accuracy=es[-1]['valid_acc'], loss=es[-1]['valid_loss'], n=len(self.dls.valid_ds)), indent=2))
         if self.history.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
+    self.config = config
     return Path(folder)
 
 _epoch_cols,_batch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split(),'step loss acc lr'.split()
@@ -304,6 +305,7 @@ def load_run(
     for o in 'history','batches':
         with _reading(folder/f'{o}.csv'): rows = pd.read_csv(folder/f'{o}.csv', float_precision='round_trip').to_dict('records')
         setattr(learn.history, 'epochs' if o=='history' else o, rows)
+    learn.config = config
     return learn
 
 @contextmanager

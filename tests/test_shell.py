@@ -40,7 +40,7 @@ def test_installed_command():
 def test_run_leaves_everything(run_dir):
     out,res = run_dir
     assert {o.name for o in out.iterdir()} == set('config.json history.csv batches.csv model.safetensors metrics.json predictions.csv '
-                                                  'curves.png misclassified.png cams.png'.split())
+                                                  'curves.png misclassified.png cams.png report.html'.split())
     assert res.stdout.count('epoch ')==2 and '\r' not in res.stdout and str(out/'cams.png') in res.stdout
     pred = pd.read_csv(out/'predictions.csv')
     assert len(pred)==100 and {'idx','file','actual','predicted','prob','loss','correct'} <= set(pred)
