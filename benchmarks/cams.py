@@ -43,7 +43,12 @@ def bare_pass(model, layers, x, ts):
 
 def ours(model, layers, x, ts):
     from cifar_cam.cam import cam
-    cam(model, x, ts, list(layers))
+    return cam(model, x, ts, list(layers))
+
+def ours_scaled(model, layers, x, ts):
+    "What the two ways of grad-cam give: each map scaled to the picture's size"
+    maps = ours(model, layers, x, ts)
+    for k in layers: maps.heat(k)
 
 def memory(n):
     "The most that a process held, in GB, that made maps of `n` pictures at five layers and kept them; and before it did"
@@ -68,7 +73,7 @@ def main(
     from cifar_cam.learner import versions, _hardware
     import torch
     model,layers,x,ts,name = setup(data, n)
-    sides,secs = (one_by_one, a_layer_at_a_time, bare_pass, ours),{}
+    sides,secs = (one_by_one, a_layer_at_a_time, bare_pass, ours, ours_scaled),{}
     for f in sides: f(model, layers, x[:2], ts[:2])
     for r in range(rounds):
         for f in sides:
@@ -79,7 +84,7 @@ def main(
     med = {k: statistics.median(v) for k,v in secs.items()}
     res = dict(data=name, n=n, rounds=rounds, layers=list(layers), dtype='float32', hardware=_hardware(torch.device('cpu')), versions=versions(),
         seconds_a_picture={k: dict(median=med[k], min=min(v), max=max(v)) for k,v in secs.items()},
-        times_faster_than_one_by_one=med['one_by_one']/med['ours'], times_faster_than_a_layer_at_a_time=med['a_layer_at_a_time']/med['ours'],
+        times_faster_than_one_by_one=med['one_by_one']/med['ours_scaled'], times_faster_than_a_layer_at_a_time=med['a_layer_at_a_time']/med['ours_scaled'],
         times_a_bare_pass=med['ours']/med['bare_pass'])
     if memory_n: res['memory'] = json.loads(subprocess.run([sys.executable, __file__, '--only-memory', '--memory-n', str(memory_n)], check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     print(json.dumps(res, indent=2))

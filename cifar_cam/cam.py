@@ -76,13 +76,15 @@ def untouched(
 @contextmanager
 def caught(
     layers:dict, # Modules by name
-    grad:bool=True # Start a graph at the first layer
+    grad:bool=True, # Start a graph at the first layer
+    must=None # Names of the layers without which it fails; None: all
 ):
-    "A dictionary that the outputs of `layers` come into, by name, when the model is called"
+    "A dictionary that the outputs of `layers` come into, by name, when the model is called; None for one that gives no tensor, or several"
     outs = {}
     def hook(name, module, inp, out):
-        if not isinstance(out, torch.Tensor): raise ValueError(f'layer {name!r} gives a {type(out).__name__}, not a tensor: choose another layer')
-        if name in outs: raise ValueError(f'layer {name!r} runs more than once in a forward pass, so its map is not defined: choose another layer')
+        why = f'gives a {type(out).__name__}, not a tensor' if not isinstance(out, torch.Tensor) else 'runs more than once in a forward pass, so its map is not defined' if name in outs else ''
+        if why and (must is None or name in must): raise ValueError(f'layer {name!r} {why}: choose another layer')
+        if why: outs[name] = None; return
         outs[name] = out if out.requires_grad or not grad else out.detach().requires_grad_()
         return outs[name].clone()
     hooks = [m.register_forward_hook(partial(hook, n)) for n,m in layers.items()]
@@ -113,10 +115,11 @@ def check_targets(
         for a,b in pairs:
             if a==b: raise ValueError(f'contrast of {"the predicted class" if a is None else f"class {a}"} with itself: give two classes')
         return pairs
-    if isinstance(targets, (torch.Tensor, np.ndarray)): targets = targets.tolist()
+    if hasattr(targets, 'tolist'): targets = targets.tolist()
     if not is_listy(targets): targets = [targets]
     if len(targets) not in (1,n): raise ValueError(f'{len(targets)} targets for {n} pictures: give None, one class, or one a picture')
     def index(t):
+        if isinstance(t, tuple) and len(t)==2: return index(t[0]),index(t[1])   # a contrast, as `CamMaps.targets` has it
         if isinstance(t, str):
             if t not in (vocab or ()): raise ValueError(f'no class {t!r}: there is {", ".join(vocab) if vocab else "no vocab, so give an index"}')
             return list(vocab).index(t)
@@ -135,7 +138,8 @@ def find_grid(
     H,W = size
     if len(shape)==4:
         _,a,b,c = shape
-        return (lambda t: t.permute(0,3,1,2)) if a*W==b*H and abs(b*W-c*H)>max(H,W) else noop
+        skew = lambda h,w: abs(np.log(H/h/(W/w))) if h<=H and w<=W else np.inf   # 0 where cells are as wide as they are high
+        return (lambda t: t.permute(0,3,1,2)) if skew(a, b)<skew(b, c) else noop
     if len(shape)!=3: return None
     for p in range(9) if n_prefix is None else (n_prefix,0):
         n = shape[1]-p
@@ -149,7 +153,8 @@ def _probe(model, x, layers, reshape=None):
     try: known = stages(model)
     except ValueError: known = {}
     if not asked and not known: raise ValueError(f'{type(model).__name__} has no stages that are known: name the layers')
-    with torch.no_grad(), caught({**known, **asked}, grad=False) as outs: out = model(x[:1])
+    with torch.no_grad(), caught({**known, **asked}, grad=False, must=asked) as outs: out = model(x[:1])
+    outs = {k: o for k,o in outs.items() if o is not None}
     if not isinstance(out, torch.Tensor) or out.ndim!=2:
         raise ValueError(f'the model gives {tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__}: expected logits, pictures x classes')
     n_prefix = getattr(model, 'num_prefix_tokens', 1 if isinstance(getattr(model, 'class_token', None), nn.Parameter) else None)
@@ -192,9 +197,12 @@ class CamMaps:
         logits, # What the model gave, n x classes
         size, # Height and width of the pictures
         method='gradcam', # The method: a name, or a class of grad-cam
-        scaled=False # The maps are means of scaled ones, as `aug_smooth` makes them
+        options=None, # `reshape`, `aug_smooth` and `eigen_smooth`, as `cam` was given them
+        vocab=None # Names of the classes
     ):
-        store_attr(but='method')
+        store_attr(but='method,options')
+        self.options = options or {}
+        self.scaled = self.options.get('aug_smooth', False)   # the maps are means of scaled ones
         self.cls,self.method = method,getattr(method, '__name__', method).lower().replace('_', '')
         self.layers = list(maps)
         self.status = {k: [map_status(o) for o in v] for k,v in maps.items()}
@@ -203,6 +211,13 @@ class CamMaps:
         if layer not in self.maps: raise KeyError(f'no maps of layer {layer!r}: there is {", ".join(self.layers)}')
         return self.maps[layer]
     def __len__(self): return len(self.targets)
+    def whose(self,
+        i:int # A picture
+    ) -> str:
+        "Whose evidence map `i` shows: a class, by name if there is one, or a class against another"
+        name = lambda t: str(self.vocab[t]) if self.vocab is not None else f'class {t}'
+        t = self.targets[i]
+        return 'no class' if self.target_of=='none' else ' against '.join(map(name, t)) if isinstance(t, tuple) else name(t)
     @property
     def target_of(self): return _target_of(self.cls)   # as in `cam_methods`; 'none': the maps are of no class, whatever was asked for
     def __repr__(self):
@@ -231,8 +246,9 @@ def heat(self:CamMaps,
     size = self._size(size)
     ms = np.stack([np.maximum(m, 0) if s=='ok' else np.zeros_like(m) for m,s in zip(self[layer], self.status[layer])])
     if self.scaled: return _resize(ms, size, native)
-    ms = scale_cam_image(ms)
-    return _resize(ms, size, True) if native else scale_cam_image(_resize(ms, size, False))
+    if not native: return scale_cam_image(_resize(scale_cam_image(ms), size, False))
+    ms = ms-ms.min((1,2), keepdims=True)
+    return _resize(ms/np.where(ms.any((1,2), keepdims=True), ms.max((1,2), keepdims=True), 1), size, True)
 
 @patch
 def shared(self:CamMaps,
@@ -241,6 +257,7 @@ def shared(self:CamMaps,
     native:bool=False # Show the layer's own cells, instead of a smooth enlargement
 ) -> np.ndarray: # n x height x width, float32 from -1 to 1
     "The signed maps of all pictures on one scale, the largest evidence being 1 or -1: for how much"
+    if self.scaled: raise ValueError('maps by `aug_smooth` are means of maps that were scaled one by one, so they have no common scale: leave one of the two out')
     ms = np.nan_to_num(self[layer], nan=0, posinf=0, neginf=0)
     return _resize(ms/(np.abs(ms).max() or 1), self._size(size), native)
 
@@ -303,7 +320,7 @@ def overlay(self:CamMaps,
 @patch
 def show(self:CamMaps,
     images, # The pictures, as for `overlay`
-    titles=None, # A title a picture
+    titles=None, # A title a picture; None: whose evidence it is
     title='', # Over the figure
     native:bool=False, # Show each layer's own cells, instead of a smooth enlargement
     shared_scale:bool=False, # Signed maps, and one scale for all pictures of a layer: for comparing them
@@ -311,9 +328,10 @@ def show(self:CamMaps,
     **kwargs # More for `overlay`
 ) -> plt.Figure:
     "A row a picture: the picture, then its map at each layer, with the status of those that have nothing to show"
-    if titles is not None and len(titles)!=len(self): raise ValueError(f'{len(titles)} titles for {len(self)} maps: give one a picture')
+    titles = ifnone(titles, [f'for {self.whose(i)}' for i in range(len(self))])
+    if len(titles)!=len(self): raise ValueError(f'{len(titles)} titles for {len(self)} maps: give one a picture')
     ims,nc = (_pictures(images)*255).round().astype(np.uint8),len(self.layers)+1
-    fig,axs = plt.subplots(len(self), nc, figsize=figsize or (1.25*nc+1.5*bool(titles), 1.25*len(self)+.75), layout='constrained', squeeze=False)
+    fig,axs = plt.subplots(len(self), nc, figsize=figsize or (1.25*nc+1.5, 1.25*len(self)+.75), layout='constrained', squeeze=False)
     def tile(ax, im, title):
         ax.imshow(im, interpolation='nearest')
         ax.set(xticks=[], yticks=[])
@@ -321,7 +339,7 @@ def show(self:CamMaps,
         ax.set_title(title, fontsize=8)
     for i,im in enumerate(ims):
         tile(axs[i,0], im, '' if i else 'picture')
-        if titles: axs[i,0].set_ylabel(titles[i], rotation=0, ha='right', va='center', fontsize=8)
+        axs[i,0].set_ylabel(titles[i], rotation=0, ha='right', va='center', fontsize=8)
     for j,k in enumerate(self.layers, 1):
         h,w = self[k].shape[1:]
         for i,im in enumerate(self.overlay(images, k, native=native, shared_scale=shared_scale, **kwargs)):
@@ -341,9 +359,9 @@ _methods = {o.__name__.lower().replace('_', ''): (o,*more) for o,*more in (
     (pgc.LayerCAM, 'Jiang et al. 2021', 'https://doi.org/10.1109/TIP.2021.3089943', '1', '1', 'class or contrast'),
     (pgc.GradCAMElementWise, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'class or contrast'),
     (pgc.EigenCAM, 'Muhammad & Yeasin 2020', 'https://arxiv.org/abs/2008.00299', '1', '0', 'none'),
-    (pgc.EigenGradCAM, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'class or contrast'),
-    (pgc.ScoreCAM, 'Wang et al. 2020', 'https://arxiv.org/abs/1910.01279', '1 + channels', '0', 'class or contrast'),
-    (pgc.AblationCAM, 'Desai & Ramaswamy 2020', 'https://doi.org/10.1109/WACV45572.2020.9093360', '1 + layers + channels', '0', 'class or contrast'),
+    (pgc.EigenGradCAM, 'grad-cam', 'https://github.com/jacobgil/pytorch-grad-cam', '1', '1', 'class'),
+    (pgc.ScoreCAM, 'Wang et al. 2020', 'https://arxiv.org/abs/1910.01279', '1 + channels', '0', 'class'),
+    (pgc.AblationCAM, 'Desai & Ramaswamy 2020', 'https://doi.org/10.1109/WACV45572.2020.9093360', '1 + layers + channels', '0', 'class'),
     (pgc.FullGrad, 'Srinivas & Fleuret 2019', 'https://arxiv.org/abs/1905.00780', '2', '1', 'class'),
     (pgc.KPCA_CAM, 'Karmani et al. 2024', 'https://arxiv.org/abs/2410.00267', '1', '0', 'none'),
     (pgc.ShapleyCAM, 'Cai 2025', 'https://arxiv.org/abs/2501.06261', 'layers', '2 layers', 'class or contrast'),
@@ -402,13 +420,14 @@ def _engine(cls):
                 if self.uses_gradients:
                     score = sum(f(o) for f,o in zip(fs, logits))
                     if not score.requires_grad: raise ValueError('no gradient reaches the layers: the model switches gradients off in `forward`, or detaches; choose a later layer, or a method without gradients')
-                    gs = torch.autograd.grad(score, list(acts.values()), allow_unused=True, create_graph=not self.detach)
-                    grads = {k: torch.zeros_like(acts[k]) if g is None else g for k,g in zip(acts, gs)}
+                    grads = dict(zip(acts, torch.autograd.grad(score, list(acts.values()), allow_unused=True, create_graph=not self.detach)))
+                    if cut := [k for k,g in grads.items() if g is None]: raise ValueError(f'no gradient reaches the layer {cut[0]!r}: leave it out, or choose a method without gradients')
                 for k,m in layers.items():
                     a,g = acts[k],grads.get(k)
                     # a first derivative that is constant has a second one, of 0
                     a,g = (num(self.grids[k](a)), g if g is None else num(self.grids[k](g))) if self.detach else (a, g+0*a)
                     res[k] = np.float32(self.get_cam_image(x, m, fs, a, g, eigen_smooth))
+                    res[k][~logits.detach().isfinite().all(1).cpu().numpy()] = np.nan   # grad-cam's projections make zeros of them
             return res,ts,logits.detach().cpu()
 
         def get_cam_image(self, x, layer, targets, acts, grads, eigen_smooth=False):
@@ -437,6 +456,7 @@ def _aug_smooth(engine, x, ts, eigen_smooth):
     for t in engine.tta_transforms:
         maps = CamMaps(engine.forward(t.augment_image(x), ts, eigen_smooth)[0], ts, None, tuple(x.shape[-2:]))
         res.append({k: t.deaugment_mask(torch.from_numpy(maps.heat(k))[:,None])[:,0].numpy() for k in maps.layers})
+        for k,v in res[-1].items(): v[[s=='nonfinite' for s in maps.status[k]]] = np.nan
     return {k: np.mean([o[k] for o in res], axis=0) for k in res[0]}
 
 # %% ../nbs/04_cam.ipynb #fad6bc96
@@ -457,14 +477,14 @@ def cam(
     if not x.is_floating_point(): raise ValueError(f'x is {x.dtype}: give the pictures as the model takes them, normalised floats')
     if issubclass(cls, pgc.FullGrad) and layers is not None: raise ValueError('fullgrad takes the whole network at once: leave `layers` out')
     if isinstance(targets, contrast) and _target_of(cls)!='class or contrast':
-        why = 'has a contrast of its own' if issubclass(cls, pgc.FinerCAM) else 'has no sign' if issubclass(cls, pgc.FullGrad) else 'shows what is active, for no class'
+        why = 'has a contrast of its own' if issubclass(cls, pgc.FinerCAM) else 'has no sign' if _target_of(cls)=='class' else 'shows what is active, for no class'
         raise ValueError(f'{cls.__name__} {why}: a contrast needs another method')
     p = next(model.parameters(), torch.empty(0))
     half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in model.parameters())
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(p.device.type, enabled=False), ExitStack() as stack:
         if half or issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)): model,layers = _copied(model, layers)
         stack.enter_context(untouched(model))
-        stack.enter_context(mock.patch('tqdm.tqdm', lambda o,**kw: o))
+        if issubclass(cls, (pgc.ScoreCAM,pgc.AblationCAM)): stack.enter_context(mock.patch('tqdm.tqdm', lambda o,**kw: o))   # no bar for each layer
         x = x.detach().as_subclass(torch.Tensor).to(p.device, torch.float32)
         if x.is_inference(): x = x.clone()
         layers,grids,cells,_,c = _probe(model, x, layers, reshape)
@@ -479,7 +499,7 @@ def cam(
             maps,ts,logits = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
             res.append((_aug_smooth(engine, x[i:i+bs], ts, eigen_smooth) if aug_smooth else maps, ts, logits))
     maps,ts,logits = zip(*res)
-    return CamMaps({k: np.concatenate([o.pop(k) for o in maps]) for k in list(maps[0])}, sum(ts, []), torch.cat(logits), tuple(x.shape[-2:]), cls, aug_smooth)
+    return CamMaps({k: np.concatenate([o.pop(k) for o in maps]) for k in list(maps[0])}, sum(ts, []), torch.cat(logits), tuple(x.shape[-2:]), cls, dict(reshape=reshape, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth), vocab)
 
 def _copied(model, layers):
     "A copy of the model in float32, in which gradients do not underflow and parts may be exchanged, and the names of its layers"
@@ -511,6 +531,22 @@ def logit_ledger(
     of = lambda vs: np.array([v[t[0]]-v[t[1]] if isinstance(t, tuple) else v[t] for v,t in zip(vs, maps.targets)])
     bias = np.zeros(c) if lin.bias is None else lin.bias.detach().float().cpu().numpy()
     res = LogitLedger(maps[k], of([bias]*len(maps)), of(maps.logits.numpy()), maps.targets)
-    if not res.difference <= 1e-4*max(1, abs(res.logit).max()):
-        raise ValueError(f'the cells of {k!r} do not add up to the logit (difference {res.difference:.1e}): the model does not end in pooling and a linear layer there')
+    # sums may agree by chance of the architecture: cells are shares only if what is left without half of them agrees, too
+    half = np.random.default_rng(1).random(maps[k].shape[1:])<.5
+    left = LogitLedger(maps[k]*half, res.bias, of(_without(unwrap(model), x, k, ~half)), maps.targets)
+    gap = max(res.difference, left.difference)
+    if not gap <= 1e-5*max(10, abs(res.logit).max()):
+        raise ValueError(f'the cells of {k!r} do not add up to the logit (difference {gap:.1e}): the model does not end in pooling and a linear layer there')
     return res
+
+def _without(model, x, layer, cells):
+    "Logits when `cells` of a layer are set to 0"
+    p = next(model.parameters(), torch.empty(0))
+    def blank(module, inp, out):
+        out = out.clone()
+        find_grid(out.shape, x.shape[-2:])(out)[...,torch.from_numpy(cells).to(out.device)] = 0   # a view
+        return out
+    hook = find_layers(model, layer)[layer].register_forward_hook(blank)
+    try:
+        with torch.no_grad(), torch.autocast(p.device.type, enabled=False), untouched(model): return model(x.to(p.device, p.dtype)).float().cpu().numpy()
+    finally: hook.remove()

@@ -36,13 +36,15 @@ def _probs(model, x, targets, bs=256):
     p = next(model.parameters(), torch.empty(0))
     with torch.no_grad(), torch.autocast(p.device.type, enabled=False), untouched(model):
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().softmax(1).cpu() for o in x.split(bs)])
-    return out[range(len(x)), targets].numpy()
+    return out[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
-def _checked(model, maps_targets, images):
+def _checked(model, maps_targets, images, heat=None):
     "The plain model, pictures on the CPU and one class a picture"
     if not isinstance(images, torch.Tensor) or images.ndim!=4: raise ValueError('images: expected the tensor that `cam` was given, n x 3 x height x width, normalised')
     if len(images)!=len(maps_targets): raise ValueError(f'{len(images)} images for {len(maps_targets)} maps: give the pictures that the maps are of')
     if any(isinstance(t, tuple) for t in maps_targets): raise ValueError('maps of a contrast have no probability of their own: give maps of a class')
+    if heat is not None and (np.shape(heat)!=(len(images),*images.shape[-2:]) or not np.isfinite(heat).all() or np.min(heat)<0 or np.max(heat)>1):
+        raise ValueError(f'heat is {"x".join(map(str, np.shape(heat)))}: expected a map a picture, of its height and width, from 0 to 1, as `maps.heat(layer)` gives them')
     return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(maps_targets)
 
 # %% ../nbs/06_faith.ipynb #0e7e8f24
@@ -54,8 +56,8 @@ def road(
     shares=(.1,.2,.3,.4,.5,.6,.7,.8,.9), # Of the places, to be removed
     seed:int=1 # Of ties and noise
 ) -> dict: # road_morf, road_lerf and road, each n
-    "Mean change of the target's probability when the most, and the least, relevant places are filled in from their neighbours (Rong et al. 2022)"
-    model,x,ts = _checked(model, targets, images)
+    "Mean change of the target's probability when the most, and the least, relevant places are filled in from their neighbours (Rong et al. 2022, who count right answers instead)"
+    model,x,ts = _checked(model, targets, images, heat)
     rank,fill,res = rank_places(heat, seed),NoisyLinearImputer(),{}
     n_px,p0 = rank[0].size,_probs(model, x, ts)
     with torch.random.fork_rng(devices=[]):
@@ -76,7 +78,7 @@ def deletion_insertion(
     seed:int=1 # Of ties
 ) -> dict: # deletion and insertion, each n
     "Area under the target's probability while places are removed, or brought back into a blurred picture, most relevant first (Petsiuk et al. 2018)"
-    model,x,ts = _checked(model, targets, images)
+    model,x,ts = _checked(model, targets, images, heat)
     rank,res = torch.from_numpy(rank_places(heat, seed))[:,None],{}
     side = min(x.shape[-2:])
     blurred = gaussian_blur(x, side//4*2+1, side/8)
@@ -93,7 +95,7 @@ def drop_increase(
     targets # A class a picture
 ) -> dict: # drop and increase, each n
     "Relative loss of the target's probability, and whether it grows, when only what the map marks is shown (Chattopadhay et al. 2018)"
-    model,x,ts = _checked(model, targets, images)
+    model,x,ts = _checked(model, targets, images, heat)
     p0,p = _probs(model, x, ts),_probs(model, x*torch.from_numpy(np.float32(heat))[:,None], ts)
     return dict(drop=np.maximum(p0-p, 0)/p0, increase=np.float64(p>p0))
 
@@ -107,7 +109,7 @@ def mosaics(
     "Squares of four pictures, two of a class and two of other classes"
     rng,labels = np.random.default_rng(seed),np.asarray(labels)
     classes = [c for c in np.unique(labels) if (labels==c).sum()>1 and (labels!=c).sum()>1]
-    if not classes: raise ValueError(f'{len(labels)} pictures of {len(np.unique(labels))} classes make no mosaic: two of one class and two of others are needed')
+    if not classes: raise ValueError(f'{len(labels)} pictures of {len(np.unique(labels))} classes make no mosaic: two of one class and two of others are needed; or leave `focus` out')
     cs,own,ids = rng.choice(classes, n),np.zeros((n,4), bool),np.zeros((n,4), int)
     for i,c in enumerate(cs):
         own[i, rng.choice(4, 2, replace=False)] = True
@@ -130,11 +132,12 @@ def focus(
     layers=None, # As for `cam`
     method='gradcam', # As for `cam`
     n:int=32, # Mosaics
-    seed:int=1 # Of the choice of pictures
+    seed:int=1, # Of the choice of pictures
+    **kwargs # More for `cam`
 ) -> dict: # By layer, a figure a mosaic; NaN where there is no positive evidence
     "Share of the positive evidence for a class that lies on its own two pictures of a mosaic of four (Arias-Duart et al. 2021)"
     x,cs,own = mosaics(images, labels, n, seed)
-    maps = cam(model, x, cs, layers, method)
+    maps = cam(model, x, cs, layers, method, **kwargs)
     return {k: _on_own(maps[k], own) for k in maps.layers}
 
 # %% ../nbs/06_faith.ipynb #c7b5375d
@@ -145,12 +148,13 @@ def randomisation(
     layers=None, # As for `cam`
     method='gradcam', # As for `cam`
     seed:int=1, # Of the weights
-    cascade:bool=True # Stage after stage; False: only the last step, where all weights are random
+    cascade:bool=True, # Stage after stage; False: only the last step, where all weights are random
+    **kwargs # More for `cam`
 ) -> pd.DataFrame: # A row a step, a column a layer: mean over the pictures, from -1 to 1
     "Rank correlation of maps with those of the same network, its weights randomised from the output down (Adebayo et al. 2018)"
-    ref = cam(model, images, targets, layers, method)
+    ref = cam(model, images, targets, layers, method, **kwargs)
     net = deepcopy(unwrap(model)).float()
-    parts = [(k,m) for k,m in net.named_modules() if hasattr(m, 'reset_parameters')]
+    parts = [(k,m) for k,m in net.named_modules() if hasattr(m, 'reset_parameters') or list(m.parameters(recurse=False))]
     names = list(stages(net))
     stage = lambda k: first([n for n in reversed(names) if k==n or k.startswith(n+'.')]) or k
     rows = {}
@@ -158,12 +162,18 @@ def randomisation(
         torch.manual_seed(seed)
         for i in reversed(range(len(parts))):
             k,m = parts[i]
-            m.reset_parameters()
+            _redraw(m)
             if i and (not cascade or stage(parts[i-1][0])==stage(k)): continue
-            new = cam(net, images, ref.targets, None if ref.layers==['input'] else ref.layers, method)
+            new = cam(net, images, ref.targets, None if ref.layers==['input'] else ref.layers, method, **kwargs)
             with np.errstate(all='ignore'):
                 rows[stage(k)] = {l: np.nanmean([_corr(a, b) for a,b in zip(np.maximum(ref[l], 0), np.maximum(new[l], 0))]) for l in ref.layers}
     return pd.DataFrame(rows).T
+
+def _redraw(m):
+    "Initialise the module's own weights again, by its own rule where it has one"
+    rule = getattr(m, 'reset_parameters', getattr(m, '_reset_parameters', None))
+    if rule: return rule()
+    for p in m.parameters(recurse=False): nn.init.normal_(p, std=.02)
 
 def _corr(a, b): return np.nan if np.ptp(a)==0 or np.ptp(b)==0 else spearmanr(a.ravel(), b.ravel()).statistic
 
@@ -203,10 +213,13 @@ def faithfulness(
     metrics,many = list(_metrics) if metrics is None else list(listify(metrics)),[maps] if isinstance(maps, CamMaps) else list(maps)
     if odd := [o for o in metrics if o not in _metrics]: raise ValueError(f'no metric {odd[0]!r}: there is {", ".join(_metrics)}')
     if each and (odd := [o for o in metrics if o in ('focus','randomisation')]): raise ValueError(f'{odd[0]} has no figure for each picture: leave it out of `metrics`')
+    if not many: raise ValueError('no maps given: give what `cam` returns, or several of it')
     for o in many:
         _,x,ts = _checked(model, o.targets, images)
         if x.shape[-2:]!=tuple(o.size): raise ValueError(f'images are {x.shape[-2]}x{x.shape[-1]}, the maps are of pictures of {o.size[0]}x{o.size[1]}: give the pictures that the maps are of')
         if ts!=many[0].targets: raise ValueError('maps of different classes: give maps of the same pictures and classes')
+    labels = [' '.join([o.method, *(k for k in ('aug_smooth','eigen_smooth') if o.options.get(k))]) for o in many]
+    if len({(k,l) for o,l in zip(many, labels) for k in o.layers}) < sum(len(o.layers) for o in many): raise ValueError('two of the maps are of the same method and layer: give each once')
     rows,n,size = {},len(x),many[0].size
     noise = lambda ms: np.random.default_rng(seed).random(ms.shape, np.float32)   # the same, whatever else is measured
     blobs = lambda n,size: np.tile(centred_blob(size), (n,1,1))
@@ -220,12 +233,14 @@ def faithfulness(
 
     of_blob = removal(blobs(n, size)) | dict(randomisation=1.)
     if 'focus' in metrics: of_blob['focus'] = np.nanmean(_on_own(blobs(n_mosaics, squares.shape[-2:]), own))
-    for m in many:
+    for m,label in zip(many, labels):
         layers = None if m.layers==['input'] else m.layers
-        if 'focus' in metrics: square = cam(model, squares, cs, layers, m.cls)
-        if 'randomisation' in metrics: after = randomisation(model, x, ts, layers, m.cls, seed, cascade=False).iloc[-1]
+        if 'focus' in metrics:
+            try: square = cam(model, squares, cs, layers, m.cls, **m.options)
+            except (AssertionError,RuntimeError) as e: raise ValueError(f"focus needs a model that takes pictures of twice the size ({e}): leave it out of `metrics`") from e
+        if 'randomisation' in metrics: after = randomisation(model, x, ts, layers, m.cls, seed, cascade=False, **m.options).iloc[-1]
         for k in m.layers:
-            r = rows[k,m.method] = removal(m.heat(k))
+            r = rows[k,label] = removal(m.heat(k))
             if 'focus' in metrics: r['focus'] = np.nanmean(_on_own(square[k], own))
             if 'randomisation' in metrics: r['randomisation'] = after[k]
             if (k,'blob') in rows: continue

@@ -190,7 +190,7 @@ def plot_calibration(self:CAMInterpretation,
     ax.bar(at, c.accuracy, .92/n_bins, color='#0072B2', label='accuracy')
     ax.plot(c.confidence, c.confidence, color='#D55E00', marker='o', ms=4, lw=1, label='confidence')
     ax.plot([0,1], [0,1], color='grey', lw=.8, ls=':')
-    for x,y,n in zip(at, c.accuracy, c.n): ax.annotate(f'{n:,}', (x,y), (0,2), textcoords='offset points', ha='center', fontsize=6, color='grey')
+    for x,y,n in zip(at, c.accuracy, c.n): ax.text(x, .015, f'{n:,}', ha='center', va='bottom', rotation=90, fontsize=6, color='white' if y>.15 else 'grey')
     ax.set(xlim=(0,1), ylim=(0,1.05), xlabel='probability of the predicted class', ylabel='share that is correct', title=f'calibration error (ECE) {self.ece(n_bins):.1%}')
     ax.spines[['top','right']].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc='upper left')
