@@ -77,7 +77,9 @@ def untouched(
 def caught(
     layers:dict, # Modules by name
     grad:bool=True, # Start a graph at the first layer
-    must=None # Names of the layers without which it fails; None: all
+    must=None, # Names of the layers without which it fails; None: all
+    copy=None, # Names of the layers that the model goes on from a copy of, so that it may change it; None: all
+    versions=None # A dictionary for torch's count of the changes in place to each output so far
 ):
     "A dictionary that the outputs of `layers` come into, by name, when the model is called; None for one that gives no tensor, or several"
     outs = {}
@@ -86,7 +88,8 @@ def caught(
         if why and (must is None or name in must): raise ValueError(f'layer {name!r} {why}: choose another layer')
         if why: outs[name] = None; return
         outs[name] = out if out.requires_grad or not grad else out.detach().requires_grad_()
-        return outs[name].clone()
+        if versions is not None: versions[name] = out._version
+        return outs[name].clone() if copy is None or name in copy else outs[name]
     hooks = [m.register_forward_hook(partial(hook, n)) for n,m in layers.items()]
     try: yield outs
     finally:
@@ -148,12 +151,13 @@ def find_grid(
 
 # %% ../nbs/04_cam.ipynb #aff2eecd
 def _probe(model, x, layers, reshape=None):
-    "The layers to use, the grids and sizes of all, the stages that could be used, and the number of classes, from a pass of one picture"
+    "The layers to use, the grids and sizes of all, the stages that could be used, the number of classes, and the layers whose output is changed in place, from a pass of one picture"
     asked,size = find_layers(model, layers) if layers is not None else {},tuple(x.shape[-2:])
     try: known = stages(model)
     except ValueError: known = {}
     if not asked and not known: raise ValueError(f'{type(model).__name__} has no stages that are known: name the layers')
-    with torch.no_grad(), caught({**known, **asked}, grad=False, must=asked) as outs: out = model(x[:1])
+    versions = {}
+    with torch.no_grad(), caught({**known, **asked}, False, asked, (), versions) as outs: out = model(x[:1])
     outs = {k: o for k,o in outs.items() if o is not None}
     if not isinstance(out, torch.Tensor) or out.ndim!=2:
         raise ValueError(f'the model gives {tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__}: expected logits, pictures x classes')
@@ -167,7 +171,8 @@ def _probe(model, x, layers, reshape=None):
         if len(cells[k])!=4: raise ValueError(f'layer {k!r} gives {"x".join(map(str, cells[k]))}, which is no grid of channels x height x width: choose another, or give `reshape`{hint}')
         if cells[k][-2:].numel()==1: raise ValueError(f'layer {k!r} is 1x1 for {pics}: it has no places to look at{hint}')
     if not asked and not usable: raise ValueError(f'no stage of {type(model).__name__} is larger than 1x1 for {pics}: give larger pictures')
-    return asked or {usable[-1]: known[usable[-1]]}, grids, cells, usable, out.shape[1]
+    changed = [k for k,o in outs.items() if o._version!=versions[k]]
+    return asked or {usable[-1]: known[usable[-1]]}, grids, cells, usable, out.shape[1], changed
 
 def usable_layers(
     model, # As for `cam`
@@ -405,16 +410,16 @@ def _engine(cls):
     finer = issubclass(cls, pgc.FinerCAM)
     base = pgc.GradCAM if finer else cls
     class OnePass(base):
-        def __init__(self, model, layers, grids):
+        def __init__(self, model, layers, grids, changed):
             tokens = issubclass(cls, pgc.AblationCAM) and any(o is not noop for o in grids.values())
             super().__init__(model, list(layers.values()), **(dict(ablation_layer=pgc.AblationLayerVit()) if tokens else {}))
             self.activations_and_grads.release()   # its hooks; `caught` has its own
-            store_attr('layers,grids')
+            store_attr('layers,grids,changed')
 
         def forward(self, x, targets, eigen_smooth=False):
             res,num = {},lambda t: t.detach().cpu().numpy()
             for layers in [self.layers] if self.detach else [{k: m} for k,m in self.layers.items()]:
-                with caught(layers) as acts: logits = self.model(x)
+                with caught(layers, copy=self.changed) as acts: logits = self.model(x)
                 ts,grads = _resolve(targets, logits),{}
                 fs = [_score(t, o.detach(), finer) for t,o in zip(ts, logits)]
                 if self.uses_gradients:
@@ -442,7 +447,7 @@ def _engine(cls):
 def _whole(cls):
     "grad-cam's FullGrad, with the map before it is scaled"
     class Whole(cls):
-        def __init__(self, model, layers, grids): super().__init__(model, [])
+        def __init__(self, model, layers, grids, changed): super().__init__(model, [])
         def aggregate_multi_layers(self, maps): return maps.sum(1)
         def forward(self, x, targets, eigen_smooth=False):
             with torch.no_grad(): logits = self.model(x)
@@ -487,19 +492,23 @@ def cam(
         if issubclass(cls, (pgc.ScoreCAM,pgc.AblationCAM)): stack.enter_context(mock.patch('tqdm.tqdm', lambda o,**kw: o))   # no bar for each layer
         x = x.detach().as_subclass(torch.Tensor).to(p.device, torch.float32)
         if x.is_inference(): x = x.clone()
-        layers,grids,cells,_,c = _probe(model, x, layers, reshape)
+        layers,grids,cells,_,c,changed = _probe(model, x, layers, reshape)
         grids = {k: grids[k] for k in layers}
         if issubclass(cls, pgc.FinerCAM) and c<2: raise ValueError('finercam compares classes, and the model has one: choose another method')
         if issubclass(cls, pgc.ShapleyCAM) and any(o is not noop for o in grids.values()): raise ValueError('shapleycam is defined here for convolutional layers only: choose another method')
         targets = check_targets(targets, len(x), c, vocab)
-        engine = (_whole if issubclass(cls, pgc.FullGrad) else _engine)(cls)(model, layers, grids)
+        engine = (_whole if issubclass(cls, pgc.FullGrad) else _engine)(cls)(model, layers, grids, changed)
         masked = max(cells[k][1] for k in layers) if issubclass(cls, pgc.ScoreCAM) else 1   # it makes as many pictures of each at once
-        bs,res = max(1, min(32, 2**19//x[0,0].numel(), 2**27//(masked*x[0].numel()))),[]
+        most = max(1, min(32, 2**19//x[0,0].numel(), 2**27//(masked*x[0].numel())))
+        bs = -(-len(x)//-(-len(x)//most))   # slices of equal size
+        maps,ts,logits = {},[],torch.empty(len(x), c)   # filled slice by slice: pieces kept between large temporary arrays would hold their memory
         for i in range(0, len(x), bs):
-            maps,ts,logits = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
-            res.append((_aug_smooth(engine, x[i:i+bs], ts, eigen_smooth) if aug_smooth else maps, ts, logits))
-    maps,ts,logits = zip(*res)
-    return CamMaps({k: np.concatenate([o.pop(k) for o in maps]) for k in list(maps[0])}, sum(ts, []), torch.cat(logits), tuple(x.shape[-2:]), cls, dict(reshape=reshape, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth), vocab)
+            part,t,logits[i:i+bs] = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
+            if aug_smooth: part = _aug_smooth(engine, x[i:i+bs], t, eigen_smooth)
+            if not maps: maps = {k: np.empty((len(x),*v.shape[1:]), np.float32) for k,v in part.items()}
+            for k,v in part.items(): maps[k][i:i+bs] = v
+            ts += t
+    return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, dict(reshape=reshape, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth), vocab)
 
 def _copied(model, layers):
     "A copy of the model in float32, in which gradients do not underflow and parts may be exchanged, and the names of its layers"
