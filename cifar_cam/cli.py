@@ -9,6 +9,7 @@ __all__ = ['is_shell', 'train', 'run', 'explain', 'doctor', 'main']
 
 # %% ../nbs/07_cli.ipynb #c1856c18
 import os, sys, time
+from contextlib import contextmanager
 from pathlib import Path
 from inspect import signature
 from fastcore.meta import delegates
@@ -70,6 +71,25 @@ def _lines(n_epoch):
                   f"lr {e['lr']:g}  {e['seconds']:.0f} s  {format_time(left)} left")
     return Lines()
 
+@contextmanager
+def _interruptible():
+    "A callback that ends training after the batch in which Ctrl-C came: raised at any moment, it may get lost in a destructor. A second one is raised at once"
+    import signal, threading
+    from fastai.callback.core import Callback
+    asked = []
+    def ask(*_):
+        if asked: raise KeyboardInterrupt
+        asked.append(True)
+    class Stop(Callback):
+        order = 99
+        def after_batch(self):
+            if asked: raise KeyboardInterrupt
+    if threading.current_thread() is not threading.main_thread(): yield []; return   # which alone has signals
+    old = signal.signal(signal.SIGINT, ask)
+    try: yield [Stop()]
+    finally: signal.signal(signal.SIGINT, old)
+    if asked: raise KeyboardInterrupt
+
 def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None, n_valid=None, width=64, bs=None, lr=None, seed=1, precision='auto',
            size=32, workers=None, explain_kw=None):
     "Check, read, train and save; the run folder and the learner"
@@ -101,7 +121,8 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     info = dict(command=' '.join(['cifar-cam', *sys.argv[1:]]) if is_shell() else 'cifar_cam.cli', seed=seed)
     _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
     if not sys.stdout.isatty(): learn.remove_cb(ProgressCallback)
-    try: learn.fit_step(cbs=[] if sys.stdout.isatty() else _lines(r.epochs))
+    try:
+        with _interruptible() as cbs: learn.fit_step(cbs=cbs if sys.stdout.isatty() else [*cbs, _lines(r.epochs)])
     except KeyboardInterrupt:
         learn.save_run(out, interrupted=True, **info)
         print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; what was done is in {out}', file=sys.stderr, flush=True)
