@@ -368,7 +368,7 @@ class ProbeCallback(Callback):
         layer=None, # As for `cam`: one layer; None: the last stage that is larger than 1x1
         method:str='gradcam' # As for `cam`
     ):
-        self.rows,self.layer,self.method = interp._chosen(None, idxs, 'loss'),layer,method
+        self.rows,self.method = interp._chosen(None, idxs, 'loss'),method
         idxs = [r.idx for r in self.rows]
         self.x,self.ims,self.vocab,self.maps,self._seen = interp.inputs(idxs),interp.pictures(idxs),interp.vocab,[],[]
         self.layer = layer or usable_layers(interp.learn, self.x)[-1]

@@ -52,8 +52,9 @@ def _mistakes(self:CAMInterpretation, k, layers, method, faithful, doubtful, sid
     rows = list(self.misclassified(k).itertuples())
     if not rows: return [],{},None
     idxs = [r.idx for r in rows]
-    maps = {o: self.cams(idxs, layers, method, o) for o in _targets if o!='contrast' or cam_class(method).__name__!='FinerCAM'}   # which has a contrast of its own
-    some = first(maps.values())
+    some = self.cams(idxs, layers, method)
+    n_kinds = {'none': 1, 'class': 2, 'class or contrast': 3}[some.target_of]
+    maps = dict(predicted=some) | {o: self.cams(idxs, layers, method, o) for o in list(_targets)[1:n_kinds]}
     h,w = some.size
     h,w = (round(o*min(1, side/max(h,w))) for o in (h,w))
     faith,controls = _faith(self.learn, self.inputs(idxs), some) if ifnone(faithful, max(some.size)<=64) else ({},None)
@@ -111,7 +112,7 @@ const state = {pair: null, shown: D.mistakes, open: null}
 const el = (tag, props, ...kids) => { const e = Object.assign(document.createElement(tag), props); e.append(...kids); return e }
 const pct = p => (100*p).toFixed(p>.0995 || p==0 ? 0 : 1)+' %'
 const name = c => D.classes[c]
-const whose = (m, target) => ({predicted: name(m.predicted), actual: name(m.actual), contrast: name(m.predicted)+' against '+name(m.actual)})[target]
+const whose = (m, target) => D.targets.length==1 ? 'no class' : ({predicted: name(m.predicted), actual: name(m.actual), contrast: name(m.predicted)+' against '+name(m.actual)})[target]
 
 function stack(m, layer, target) {
   const t = m.maps[target]?.[layer], s = el('span', {className: 'stack'}, el('img', {className: 'picture', src: m.picture, alt: `picture #${m.idx}: ${name(m.actual)}, taken for ${name(m.predicted)}`}))
@@ -222,7 +223,7 @@ _html = """<!DOCTYPE html>
 <div class="controls">
 <label>sort by <select id="sort"><option value="loss">loss</option><option value="confidence">confidence</option><option value="margin">margin</option><option value="class">class</option></select></label>
 <label>layer <select id="layer">{% for l, c in data.cells.items() %}<option value="{{ l }}"{{ " selected" if loop.last }}>{{ l }} ({{ c }})</option>{% endfor %}</select></label>
-<label>evidence <select id="target">{% for t in data.targets %}<option value="{{ t }}">{{ targets[t] }}</option>{% endfor %}</select></label>
+<label>evidence <select id="target">{% for t in data.targets %}<option value="{{ t }}">{{ targets[t] if data.targets|length > 1 else 'for no class' }}</option>{% endfor %}</select></label>
 <label><input type="checkbox" id="maps" checked> maps</label>
 <label><input type="checkbox" id="cells"> the layer's own cells</label>
 <button type="button" id="all" disabled>all mistakes</button>
