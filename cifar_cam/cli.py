@@ -103,7 +103,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     _check_explain(**(explain_kw or {}))
     name = data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
     out = _free_folder(out, name)
-    from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, baseline_augs, resnet18, resnet_learner, pick_precision, set_seed, ifnone,
+    from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, resnet18, resnet_learner, pick_precision, set_seed, ifnone,
                                ProgressCallback)
     from cifar_cam import learner
     r = learner.recipe(recipe)
@@ -114,7 +114,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     _check_layers(model, (explain_kw or {}).get('layers'), size, (explain_kw or {}).get('method'))
     path = digits_path() if data=='digits' else cifar10_path(None if data=='cifar10' else data)
     _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
-    dls = cifar_dls(path, bs=r.bs, augs=baseline_augs(size), n_train=n_train, n_valid=n_valid, seed=seed, size=size, num_workers=workers)
+    dls = cifar_dls(path, bs=r.bs, augs=r.make_augs(size), n_train=n_train, n_valid=n_valid, seed=seed, size=size, num_workers=workers)
     _check_class((explain_kw or {}).get('target'), dls.vocab)
     set_seed(seed)
     learn = resnet_learner(dls, resnet18(dls.c, width, r.dropout), r, precision)
@@ -122,7 +122,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
     if not sys.stdout.isatty(): learn.remove_cb(ProgressCallback)
     try:
-        with _interruptible() as cbs: learn.fit_step(cbs=cbs if sys.stdout.isatty() else [*cbs, _lines(r.epochs)])
+        with _interruptible() as cbs: learn.fit_recipe(cbs=cbs if sys.stdout.isatty() else [*cbs, _lines(r.epochs)])
     except KeyboardInterrupt:
         learn.save_run(out, interrupted=True, **info)
         print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; what was done is in {out}', file=sys.stderr, flush=True)

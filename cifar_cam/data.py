@@ -9,12 +9,12 @@ __all__ = ['cifar10_vocab', 'load_rgb', 'RGBImage', 'valid_name', 'check_folder'
            'picture_files', 'Square', 'cifar_block', 'read_images', 'image_stats', 'ArrayDL', 'cifar_dls']
 
 # %% ../nbs/00_data.ipynb #46fd0cc2
-import io, os, random, hashlib, shutil, tarfile, tempfile, zlib
+import functools, io, os, random, hashlib, shutil, tarfile, tempfile, zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from PIL import Image, ImageOps, UnidentifiedImageError
 from fastai.vision.all import *
-from .augment import AlbumentationsTransform
+from .augment import AlbumentationsTransform, BatchAug
 
 # %% ../nbs/00_data.ipynb #72d930d8
 def load_rgb(
@@ -207,7 +207,7 @@ def _both(path, n_train, n_valid, seed):
     return picture_files(Path(path)/'train', n_train, seed) + picture_files(Path(path)/valid_name(path), n_valid, seed)
 
 def cifar_block(
-    augs=None, # Albumentations for training pictures: a transform, list or `Compose`, or an `AlbumentationsTransform`
+    augs=None, # For training pictures: albumentations (a transform, list or `Compose`), an `AlbumentationsTransform`, or `device_augs()`
     size:int=32, # Height and width in pixels
     stats=cifar_stats, # Mean and standard deviation of red, green and blue, from 0 to 1
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
@@ -215,10 +215,12 @@ def cifar_block(
     seed:int=1 # Decides which, where not all are taken
 ) -> DataBlock: # Takes the path of a folder with train/<class>/ and test/<class>/
     "CIFAR-10, or a folder laid out like it, as an ordinary fastai `DataBlock` over files"
-    if not isinstance(augs, AlbumentationsTransform): augs = AlbumentationsTransform(augs)
+    batch_augs = L(augs).filter(lambda o: isinstance(o, BatchAug))
+    if batch_augs and len(batch_augs)<len(L(augs)): raise TypeError('augs mixes albumentations with batch augmentations: give one kind')
+    if not isinstance(augs, AlbumentationsTransform): augs = AlbumentationsTransform(None if batch_augs else augs)
     return DataBlock(blocks=(ImageBlock(RGBImage), CategoryBlock), get_items=partial(_both, n_train=n_train, n_valid=n_valid, seed=seed),
                      splitter=GrandparentSplitter('train', list(_valid_names)), get_y=parent_label,
-                     item_tfms=[Square(size), augs], batch_tfms=Normalize.from_stats(*stats))
+                     item_tfms=[Square(size), augs], batch_tfms=[*batch_augs, Normalize.from_stats(*stats)])
 
 # %% ../nbs/00_data.ipynb #ab57b781
 def read_images(
@@ -258,7 +260,9 @@ class ArrayDL(TfmdDL):
 
     def before_iter(self):
         super().before_iter()
+        if self.whole: self.targets   # made here, so that workers share it
         self.epoch_seed = self.rng.getrandbits(32)
+        for i,o in enumerate(o for o in self.after_batch.fs if isinstance(o, BatchAug)): o.seed(self.epoch_seed<<8 | 16*i)
 
     def restart(self, done=0):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
@@ -266,11 +270,35 @@ class ArrayDL(TfmdDL):
 
     def create_item(self, s): return RGBImage(Image.fromarray(self.images[s or 0])), self.dataset.tls[1][s or 0]
 
-    def do_item(self, s):
+    @contextmanager
+    def _seeded(self, s):
+        "Python's random numbers as picture `s` has them in this epoch"
         state = random.getstate()
         random.seed(self.epoch_seed<<32 | (s or 0))
-        try: return super().do_item(s)
+        try: yield
         finally: random.setstate(state)
+
+    def do_item(self, s):
+        with self._seeded(s): return super().do_item(s)
+
+    @property
+    def whole(self):
+        "Can batches be cut from the array? Not if there is an item transform that this class does not know"
+        return not self.prebatched and not len(self.before_batch.fs) and all(type(o) in (Square,AlbumentationsTransform,ToTensor) for o in self.after_item.fs)
+
+    @functools.cached_property
+    def targets(self): return torch.stack([tensor(o) for o in self.dataset.tls[1]])
+
+    def create_batches(self, samps):
+        if not self.whole: yield from super().create_batches(samps); return
+        aug = first(o for o in self.after_item.fs if isinstance(o, AlbumentationsTransform))
+        aug = aug and aug.pipeline(self.after_item.split_idx)
+        for b in chunked(samps, self.bs, self.drop_last):
+            x = self.images[b]
+            if aug:
+                for i,s in enumerate(b):
+                    with self._seeded(s): x[i] = aug(x[i])
+            yield TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(self.targets[b])
 
     def new(self, dataset=None, cls=None, **kwargs):
         if dataset in (None, self.dataset) or 'images' in kwargs: kwargs = dict(images=self.images, seed=self.seed) | kwargs
@@ -281,7 +309,7 @@ class ArrayDL(TfmdDL):
 def cifar_dls(
     path, # A folder with train/<class>/ and test/<class>/, such as `cifar10_path()` gives
     bs:int=64, # Pictures in a batch
-    augs=None, # Albumentations for training pictures, such as `baseline_augs()`; None for none
+    augs=None, # For training pictures: albumentations such as `baseline_augs()`, or `device_augs()`; None for none
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
     seed:int=1, # Decides the order, the augmentations and, where not all are taken, which pictures
@@ -302,7 +330,7 @@ def cifar_dls(
     for o in images: sha.update(o)
     for o in dsets.items: sha.update('/'.join(o.parts[-3:]).encode())
     dls = dsets.dataloaders(bs=bs, path=path, dl_type=ArrayDL, dl_kwargs=[dict(images=o, seed=seed) for o in images],
-        after_item=block.item_tfms, after_batch=[IntToFloatTensor, Normalize.from_stats(*stats)], drop_last=False, device=device,
+        after_item=block.item_tfms, after_batch=[IntToFloatTensor, *(o for o in block.batch_tfms if isinstance(o, BatchAug)), Normalize.from_stats(*stats)], drop_last=False, device=device,
         num_workers=ifnone(num_workers, 0 if device.type=='cpu' else min(defaults.cpus, 16)))
     dls.source = dict(path=str(path.resolve()), n_train=len(images[0]), n_valid=len(images[1]), seed=seed, size=size, bs=bs, stats=stats,
                       fingerprint=sha.hexdigest()[:16])
