@@ -6,10 +6,10 @@ Docs: https://OWNER.github.io/cifar_cam/augment.html.md"""
 
 # %% auto #0
 __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip', 'RandomPadCrop', 'RandomGrey', 'RandomCutOut',
-           'RandomAffine', 'PickOne', 'device_augs']
+           'RandomAffine', 'PickOne', 'device_augs', 'batch_augs']
 
 # %% ../nbs/01_augment.ipynb #91523b79
-import os, random
+import inspect, os, random
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # importing a library is no reason to ask the network for a newer one
 
 from fastai.vision.all import *
@@ -79,6 +79,11 @@ class BatchAug(Transform):
         "Uniform random numbers from 0 to 1, on the device of `x`: one for each of its pictures, or n x `shape`"
         if self.gen is None or self.gen.device!=x.device: self.gen = torch.Generator(x.device).manual_seed(self._seed)
         return torch.rand(len(x), *shape, generator=self.gen, device=x.device)
+
+    def to_dict(self):
+        "Name and arguments, from which `batch_augs` makes it again"
+        args = {k: getattr(self, k) for k in list(inspect.signature(type(self).__init__).parameters)[1:]}
+        return dict(name=type(self).__name__) | {k: [o.to_dict() if isinstance(o, BatchAug) else o for o in v] if is_listy(v) else v for k,v in args.items()}
 
     def encodes(self, x:TensorImage): return retain_type(self.change(x.as_subclass(Tensor)), x)
     def change(self, x): raise NotImplementedError
@@ -152,13 +157,13 @@ class RandomAffine(BatchAug):
 
 class PickOne(BatchAug):
     "One of `augs` for each picture, with probabilities `ps`, as albumentations' `OneOf`"
-    def __init__(self, augs, ps): super().__init__(); self.augs,self.ps = L(augs),np.cumsum(ps)/sum(ps)
+    def __init__(self, augs, ps): super().__init__(); self.augs,self.ps = L(augs),list(ps)
     def seed(self, seed=0):
         super().seed(seed)
         for i,o in enumerate(getattr(self, 'augs', ())): o.seed(seed+i+1)
     def change(self, x):
-        u,res = self.rand(x),x
-        for o,lo,hi in zip(self.augs, [0,*self.ps], self.ps): res = _where((lo<=u)&(u<hi), o.change(x), res)
+        u,res,ends = self.rand(x),x,np.cumsum(self.ps)/sum(self.ps)
+        for o,lo,hi in zip(self.augs, [0,*ends], ends): res = _where((lo<=u)&(u<hi), o.change(x), res)
         return res
 
 # %% ../nbs/01_augment.ipynb #f58b6e06
@@ -172,3 +177,15 @@ def device_augs(
     if crop: return L(RandomPadCrop(crop), RandomFlip()) + (L(RandomCutOut(size//2, mean)) if cutout else [])
     augs = L(RandomFlip(), RandomAffine())
     return augs + PickOne([RandomCutOut(size//2, mean, inside=True), RandomGrey(1.)], (.7,.3)) if cutout else augs
+
+# %% ../nbs/01_augment.ipynb #609b9eb9
+def batch_augs(
+    dicts # As `BatchAug.to_dict` gives them
+) -> L: # Batch transforms
+    "Make augmentations again from their names and arguments; `ValueError` for a name that is none"
+    known = {o.__name__: o for o in (RandomFlip, RandomPadCrop, RandomGrey, RandomCutOut, RandomAffine, PickOne)}
+    def one(d):
+        kw = dict(d); name = kw.pop('name', None)
+        if name not in known: raise ValueError(f'no batch augmentation {name!r}: there is {", ".join(known)}')
+        return known[name](**{k: batch_augs(v) if k=='augs' else v for k,v in kw.items()})
+    return L(dicts).map(one)

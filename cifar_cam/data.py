@@ -6,7 +6,8 @@ Docs: https://OWNER.github.io/cifar_cam/data.html.md"""
 
 # %% auto #0
 __all__ = ['cifar10_vocab', 'load_rgb', 'RGBImage', 'valid_name', 'check_folder', 'making', 'digits_path', 'cifar10_path',
-           'picture_files', 'Square', 'cifar_block', 'read_images', 'image_stats', 'ArrayDL', 'cifar_dls']
+           'picture_files', 'Square', 'cifar_block', 'read_images', 'cached_images', 'image_stats', 'ArrayDL',
+           'cifar_dls']
 
 # %% ../nbs/00_data.ipynb #46fd0cc2
 import functools, io, os, random, hashlib, shutil, tarfile, tempfile, zlib
@@ -236,6 +237,37 @@ def read_images(
         except BaseException: ex.shutdown(cancel_futures=True); raise  # Ctrl-C, or a bad file: don't read the rest first
     return res
 
+def cached_images(
+    files, # Paths of pictures, all in folders of classes under `folder`
+    folder, # The train or test folder of a data set
+    size:int=32 # Height and width in pixels
+) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where all pictures of `folder` are asked for
+    "`read_images`, with the pictures of the whole folder kept in a file beside it, under a fingerprint of their names, sizes and times"
+    every = get_image_files(folder).sorted()
+    sha = hashlib.sha256()
+    for f in every: s = f.stat(); sha.update(f'{f.relative_to(folder)} {s.st_size} {s.st_mtime_ns}\n'.encode())
+    kept = Path(folder).parent/'.cifar_cam'
+    fn = kept/f'{Path(folder).name}-{size}-{sha.hexdigest()[:16]}.npy'
+    try: images = np.load(fn, mmap_mode='r')
+    except (OSError, ValueError): images = None   # not there yet, or cut short
+    if images is not None and images.shape==(len(every),size,size,3):
+        if len(files)==len(every): return images
+        at = {f:i for i,f in enumerate(every)}
+        return images[[at[f] for f in files]]
+    images = read_images(files, size)
+    if len(files)<len(every): return images
+    try:
+        kept.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=kept, suffix='.tmp', delete=False) as f: np.save(f, images)
+        try: os.replace(f.name, fn)   # another process may have been first: its file is the same
+        finally: Path(f.name).unlink(missing_ok=True)
+        for o in kept.glob(f'{Path(folder).name}-{size}-*.npy'):
+            if o!=fn: o.unlink(missing_ok=True)
+        return np.load(fn, mmap_mode='r')
+    except OSError:   # a folder or disk that takes no files: nothing is kept
+        if 'f' in locals(): Path(f.name).unlink(missing_ok=True)
+        return images
+
 def image_stats(
     images # uint8, n x height x width x 3
 ) -> tuple: # Mean and standard deviation of red, green and blue, from 0 to 1
@@ -324,7 +356,7 @@ def cifar_dls(
     path,device = check_folder(path),torch.device(device or default_device())
     block = cifar_block(augs, size, stats or cifar_stats, n_train, n_valid, seed)
     dsets = block.datasets(path)
-    images = [read_images(o.items, size) for o in (dsets.train,dsets.valid)]
+    images = [cached_images(o.items, path/name, size) for o,name in ((dsets.train,'train'),(dsets.valid,valid_name(path)))]
     stats = [list(map(float, o)) for o in stats or image_stats(images[0])]
     sha = hashlib.sha256()
     for o in images: sha.update(o)

@@ -6,10 +6,11 @@ Docs: https://OWNER.github.io/cifar_cam/learner.html.md"""
 
 # %% auto #0
 __all__ = ['Recipe', 'recipes', 'recipe', 'pick_precision', 'DeviceMixedPrecision', 'Penalty', 'LabelSmoothing', 'History',
-           'resnet_learner', 'ProgressiveResizing', 'StepDecay', 'staged', 'versions', 'run_config', 'load_run']
+           'resnet_learner', 'ProgressiveResizing', 'StepDecay', 'staged', 'versions', 'run_config', 'load_run',
+           'distributed', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/03_learner.ipynb #cbd87060
-import json, platform, shutil, tempfile, warnings
+import hashlib, json, platform, shutil, tempfile, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from fastai.vision.all import *
 from fastai.callback.channelslast import ChannelsLast
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
+from filelock import FileLock, Timeout
 import albumentations as A
 from .data import *
 from .augment import *
@@ -131,24 +133,31 @@ class History(Callback):
 
     def after_batch(self):
         if not self.yb: return
-        y = self.yb[0]
-        self._seen.append((self.loss.detach().mean(), (self.pred.argmax(1)==y).sum(), len(y), self.opt.hypers[-1]['lr'] if self.training else 0))
+        y,pred,loss = self.yb[0],self.pred,self.loss
+        if (n := _own(self.dl, len(y)))<len(y): y,pred = y[:n],pred[:n]; loss = self.loss_func(pred, y) if n else loss
+        self._seen.append((loss.detach().mean(), (pred.argmax(1)==y).sum(), n, self.opt.hypers[-1]['lr'] if self.training else 0))
+        if self.training and len(self._seen)%50==0: self._check(torch.stack([o[0] for o in self._seen]).tolist(), 'train')
+
+    def _check(self, losses, kind):
+        if odd := [i for i,o in enumerate(losses, 1) if not math.isfinite(o)]:
+            self._seen = []
+            raise ValueError(f'the loss of batch {odd[0]} in epoch {self._log["epoch"]} ({kind}) is {losses[odd[0]-1]}: try a smaller learning rate, and look at the pictures')
 
     def _means(self, kind):
-        "Means over pictures; the one place where the host waits for the device"
-        n = sum(o[2] for o in self._seen)
-        rows = [(o[0].item(), o[1].item(), *o[2:]) for o in self._seen]
-        self._log |= {f'{kind}_loss': sum(o[0]*o[2] for o in rows)/n, f'{kind}_acc': sum(o[1] for o in rows)/n}
-        self._seen = []
-        if odd := [i for i,o in enumerate(rows, 1) if not math.isfinite(o[0])]:
-            raise ValueError(f'the loss of batch {odd[0]} in epoch {self._log["epoch"]} ({kind}) is {rows[odd[0]-1][0]}: try a smaller learning rate, and look at the pictures')
-        return rows
+        "Means over pictures, of all processes; one of the few places where the host waits for the device"
+        loss,right,n = (torch.stack(list(map(tensor, o))).double().cpu() for o in list(zip(*self._seen))[:3])
+        rows,lrs = torch.stack([loss*n, right, n]),[float(o[3]) for o in self._seen]
+        if _processes()>1: rows = _sum_ranks(rows)
+        (loss,right,n),self._seen = rows,[]
+        self._check((loss/n).tolist(), kind)
+        self._log |= {f'{kind}_loss': (loss.sum()/n.sum()).item(), f'{kind}_acc': (right.sum()/n.sum()).item()}
+        return list(zip((loss/n).tolist(), (right/n).tolist(), lrs))
 
     def keep_batches(self):
         "Add what was seen of the epoch under way to `batches`"
         if not self._seen or not self.training: return
         i,rows = len(self.batches),self._means('train')
-        self.batches += [dict(step=i+j, loss=l, acc=a/b, lr=lr) for j,(l,a,b,lr) in enumerate(rows, 1)]
+        self.batches += [dict(step=i+j, loss=l, acc=a, lr=lr) for j,(l,a,lr) in enumerate(rows, 1)]
         self._log['lr'] = rows[-1][-1]
 
     def after_train(self): self.keep_batches()
@@ -161,6 +170,21 @@ class History(Callback):
         self.epochs.append({k: self._log.get(k) for k in ('epoch','train_loss','train_acc','valid_loss','valid_acc','lr')}
                            | dict(seconds=round(time.perf_counter()-self._t0, 2)))
 
+# %% ../nbs/03_learner.ipynb #69aa565d
+def _own(dl, n):
+    "How many of the last `n` pictures of `dl` are not repeated to fill up the last process"
+    if not hasattr(dl, 'n_padded'): return n
+    return max(0, min(n, dl.n - (dl.rank*dl.n_padded//dl.world_size + dl.i-n)))
+
+def _processes(): return torch.distributed.get_world_size() if torch.distributed.is_available() and torch.distributed.is_initialized() else 1
+
+def _sum_ranks(t):
+    "The sum of a tensor over all processes"
+    dev = torch.device('cuda') if torch.distributed.get_backend()=='nccl' else torch.device('cpu')
+    t = t.to(dev)
+    torch.distributed.all_reduce(t)
+    return t.cpu()
+
 # %% ../nbs/03_learner.ipynb #748caed1
 def resnet_learner(
     dls:DataLoaders, # Such as `cifar_dls` makes
@@ -169,6 +193,7 @@ def resnet_learner(
     precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16', see `pick_precision`
     l1:float=None, # L1 penalty; None: the recipe's
     l2:float=None, # L2 penalty; None: the recipe's
+    compile:bool=False, # Compile the model with torch's inductor, which takes a minute, for each size of picture?
     **kwargs # More for `Learner`, such as `cbs` or `metrics`
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
@@ -181,6 +206,7 @@ def resnet_learner(
     learn = Learner(dls, model.to(dls.device), **dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r),
                     opt_func=partial(_sgd_opt, r)) | kwargs)
     learn.add_cbs(cbs)
+    if compile: learn.model.compile()
     learn.recipe,learn.precision = r,precision
     return learn
 
@@ -196,7 +222,8 @@ def _param_groups(r):
 
 def _sgd_opt(r, groups, lr, **kwargs):
     "torch's SGD in fastai's `OptimWrapper`"
-    opt = OptimWrapper(groups, partial(torch.optim.SGD, momentum=r.momentum, nesterov=r.nesterov), lr=lr, **kwargs)
+    fused = all(p.is_floating_point() and p.device.type in ('cpu','cuda','mps') for p in L(groups).concat())   # one kernel for all weights, where torch has it
+    opt = OptimWrapper(groups, partial(torch.optim.SGD, momentum=r.momentum, nesterov=r.nesterov, fused=fused), lr=lr, **kwargs)
     if len(opt.param_lists)==3: opt.set_hyper('wd', [r.wd, 0., 0.])
     return opt
 
@@ -234,6 +261,8 @@ def _schedule(r, lr):
 def fit_recipe(self:Learner,
     n_epoch:int=None, # Passes over the training set; None: the recipe's
     lr:float=None, # Learning rate at the start of step decay, or at the peak of one cycle; None: the recipe's
+    checkpoint=None, # A folder for a `Checkpoint` after each epoch; None: none are made
+    resume:bool=False, # Go on after the last epoch that `checkpoint` has, or start if it has none?
     cbs=None, # More callbacks
     **kwargs # More of the recipe to change, such as `schedule` or `sizes`; or more for `fit`
 ):
@@ -249,7 +278,13 @@ def fit_recipe(self:Learner,
     self.fitted = r   # what `save_run` keeps
     if not self.opt: self.create_opt()
     lr = r.lr*np.array([1, r.bias_lr, 1]) if len(self.opt.param_lists)==3 and r.bias_lr!=1 else r.lr
-    self.fit(r.epochs, lr, cbs=L(_schedule(r, lr), ProgressiveResizing(r.sizes) if r.sizes else None).filter()+L(cbs), **kwargs)
+    cbs = L(_schedule(r, lr), ProgressiveResizing(r.sizes) if r.sizes else None).filter()+L(cbs)
+    if not checkpoint: return self.fit(r.epochs, lr, cbs=cbs, **kwargs)
+    with _locked(checkpoint):
+        ck = Checkpoint(checkpoint, resume)
+        done = ck.begin(self)
+        if done<r.epochs: self.fit(r.epochs, lr, cbs=cbs+ck, start_epoch=done, **kwargs)
+        else: ck.restore()
 
 @patch
 @delegates(Learner.fit_recipe, but=['lr'])
@@ -318,6 +353,12 @@ def _augs_dict(augs):
     try: return A.to_dict(augs)
     except ValueError: return dict(described=repr(augs))
 
+def _augs_of(dls):
+    "The augmentations of the training set, as `_augs_dict` has them"
+    on_device = [o for o in dls.train.after_batch.fs if isinstance(o, BatchAug)]
+    if on_device: return dict(device=[o.to_dict() for o in on_device])
+    return _augs_dict(getattr(first(o for o in dls.train.after_item.fs if isinstance(o, AlbumentationsTransform)), 'train_aug', None))
+
 def _hardware(device):
     return torch.cuda.get_device_name(device) if device.type=='cuda' else f'{getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.processor() or "CPU"}, {torch.get_num_threads()} threads'
 
@@ -330,11 +371,10 @@ def save_run(self:Learner,
     if not hasattr(self, 'history'): raise ValueError('this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`')
     self.history.keep_batches()
     model,src = get_model(self.model),getattr(self.dls, 'source', {})
-    augs = getattr(first(o for o in self.dls.train.after_item.fs if isinstance(o, AlbumentationsTransform)), 'train_aug', None)
     about = dict(arch=getattr(model, 'arch', dict(name=type(model).__name__)), vocab=list(map(str, self.dls.vocab)), stats=src.get('stats'), size=src.get('size'))
     es = self.history.epochs
     config = dict(**info, arch=about['arch'], recipe=asdict(getattr(self, 'fitted', getattr(self, 'recipe', Recipe()))), epochs_done=len(es), precision=getattr(self, 'precision', 'fp32'),
-        data=src, vocab=about['vocab'], augs=_augs_dict(augs), versions=versions(), hardware=_hardware(self.dls.device),
+        data=src, vocab=about['vocab'], augs=_augs_of(self.dls), versions=versions(), hardware=_hardware(self.dls.device),
         selection='none: the weights are those after the last step, and no choice was made on the validation pictures')
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in model.state_dict().items()}
@@ -420,7 +460,189 @@ def _run_dls(config, folder):
         warnings.simplefilter('ignore')  # albumentations writes an argument that it does not read
         augs = config.get('augs')
         if augs and 'described' in augs: warn(f'augmentations of {folder} can not be made again from its config.json, so there are none: {augs["described"]}')
-        with _reading(folder/'config.json'): augs = A.from_dict(augs) if augs and 'described' not in augs else None
+        with _reading(folder/'config.json'): augs = batch_augs(augs['device']) if augs and 'device' in augs else A.from_dict(augs) if augs and 'described' not in augs else None
     with _reading(folder/'config.json'): dls = cifar_dls(src['path'], augs=augs, **{k: src[k] for k in 'bs n_train n_valid seed size stats'.split()})
     if dls.source['fingerprint']!=src['fingerprint']: warn(f'the pictures in {src["path"]} are not those of the run in {folder}: they have changed since')
     return dls
+
+# %% ../nbs/03_learner.ipynb #6be1a0f8
+@contextmanager
+def distributed(
+    learn # A `Learner`
+):
+    "Train `learn` in all processes that torchrun or `accelerate launch` started: NCCL on GPUs, gloo on CPUs; in a single process, do nothing"
+    if num_distrib()<2: yield learn; return
+    try: from fastai.distributed import DistributedTrainer, DistributedDL
+    except NameError as e: raise ImportError('training in more than one process needs accelerate: pip install accelerate') from e   # fastai's own message
+    gpu = learn.dls.device.type=='cuda'
+    class DeviceDL(DistributedDL):
+        "fastai's `DistributedDL`, on the device that the process group speaks with"
+        def _broadcast(self, t, rank):
+            t = LongTensor(t).to('cuda' if gpu else 'cpu')
+            torch.distributed.broadcast(t, rank)
+            return t.tolist()
+        def restart(self, done=0): self.dl.restart(done)
+    class Trainer(DistributedTrainer):
+        def _wrap_dl(self, dl): return dl if isinstance(dl, DistributedDL) else DeviceDL(dl, device=self.dls.device)
+        def after_fit(self):
+            for o in self.model.module.buffers(): torch.distributed.broadcast(o, 0)   # running statistics, which each rank gathered for itself
+            super().after_fit()
+    own = not torch.distributed.is_initialized()
+    if own: torch.distributed.init_process_group('nccl' if gpu else 'gloo')
+    cb = Trainer(sync_bn=gpu, cpu=not gpu)
+    learn.add_cb(cb)
+    if rank_distrib(): learn.remove_cb(ProgressCallback)
+    try: yield learn
+    finally:
+        learn.remove_cb(cb)
+        if own: torch.distributed.destroy_process_group()
+
+# %% ../nbs/03_learner.ipynb #e888a9e4
+def _random_states():
+    "Python's, NumPy's and torch's, as JSON has them"
+    name,keys,*rest = np.random.get_state()
+    return dict(python=random.getstate(), numpy=[name,keys.tolist(),*rest], torch=to_np(torch.get_rng_state()).tobytes().hex(),
+                cuda=[to_np(o).tobytes().hex() for o in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else [])
+
+def _set_random_states(s):
+    def bits(o): return torch.frombuffer(bytearray.fromhex(o), dtype=torch.uint8)
+    (v,state,gauss),(name,keys,*rest) = s['python'],s['numpy']
+    random.setstate((v, tuple(state), gauss))
+    np.random.set_state((name, np.array(keys, np.uint32), *rest))
+    torch.set_rng_state(bits(s['torch']))
+    if s['cuda'] and torch.cuda.is_available(): torch.cuda.set_rng_state_all([bits(o) for o in s['cuda']])
+
+def _ranks(o):
+    "`o` of each process, as a list"
+    if _processes()<2: return [o]
+    res = [None]*_processes()
+    torch.distributed.all_gather_object(res, o)
+    return res
+
+# %% ../nbs/03_learner.ipynb #405a3347
+def checkpoints(
+    folder # Where a `Checkpoint` writes
+) -> L: # Paths, the newest first
+    "The checkpoints in `folder`"
+    return L(Path(folder).glob('epoch-*.safetensors')).sorted(key=lambda o: o.name, reverse=True)
+
+def _read_checkpoint(fn):
+    "Tensors and state of a checkpoint; `ValueError` if a byte of it has changed"
+    raw = fn.read_bytes()
+    if hashlib.sha256(raw).hexdigest()[:16]!=fn.stem.rpartition('-')[2]: raise ValueError(f'{fn} is damaged')
+    with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+
+def _last_checkpoint(folder):
+    "What the newest undamaged checkpoint of `folder` holds, or None if there is none at all"
+    if not (fns := checkpoints(folder)): return None
+    for fn in fns:
+        try: return _read_checkpoint(fn)
+        except (ValueError, OSError) as e: warn(f'{e}: the one before it is taken')
+    raise ValueError(f'no checkpoint in {folder} can be read: remove the folder, and train again')
+
+def _write_checkpoint(folder, epoch, tensors, state, keep=2):
+    "Write a checkpoint, then remove all but the last `keep`"
+    raw = tensors_to_bytes(tensors, dict(state=json.dumps(state)))
+    fn = folder/f'epoch-{epoch:05}-{hashlib.sha256(raw).hexdigest()[:16]}.safetensors'
+    tmp = folder/'writing.tmp'
+    try:
+        with open(tmp, 'wb') as f: f.write(raw); f.flush(); os.fsync(f.fileno())
+        tmp.replace(fn)
+    finally: tmp.unlink(missing_ok=True)
+    if os.name=='posix':   # the name is safe on the disk, too
+        fd = os.open(folder, os.O_RDONLY)
+        try: os.fsync(fd)
+        finally: os.close(fd)
+    for o in checkpoints(folder)[keep:]: o.unlink(missing_ok=True)
+
+@contextmanager
+def _locked(folder):
+    "Alone in `folder`, made if it is not there; `ValueError` if another process trains there"
+    folder = Path(folder)
+    if rank_distrib(): yield; return
+    made = [o for o in (folder, *folder.parents) if not o.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder/'lock', timeout=0)
+    try: lock.acquire()
+    except Timeout: raise ValueError(f'another process trains in {folder}: wait for it, or give another folder') from None
+    try: yield
+    finally:
+        lock.release()
+        if not checkpoints(folder):
+            (folder/'lock').unlink(missing_ok=True)
+            for o in made:
+                try: o.rmdir()
+                except OSError: break
+
+class Checkpoint(Callback):
+    "Keep what training needs to go on in `folder` after each epoch, as `fit_recipe` uses it"
+    order,remove_on_fetch = 100,True
+    def __init__(self,
+        folder, # Made if it is not there
+        resume=False, # Go on after the last epoch that `folder` has?
+        keep=2 # How many of the last epochs to keep
+    ):
+        self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
+
+    def begin(self,
+        learn # Its history and `fitted` recipe are set
+    ) -> int: # Epochs done
+        "Look what is in the folder; nothing of `learn` but its history is changed"
+        if not isinstance(learn.opt, OptimWrapper): raise ValueError(f'checkpoints keep optimisers of torch, in an OptimWrapper: this one is a {type(learn.opt).__name__}')
+        self.learn = learn
+        found = _last_checkpoint(self.folder)
+        if found and not self.resume: raise ValueError(f'there is an unfinished run in {self.folder}: resume it (`resume=True`, --resume), or give another folder')
+        if not found: return 0
+        self.tensors,self.state = found
+        own,its = json.loads(json.dumps(self._settings())),self.state['settings']
+        for k in own:
+            if own[k]!=its.get(k):
+                a,b = ({i: v for i,v in o[k].items() if own[k].get(i)!=its[k].get(i)} if isinstance(own[k], dict) and isinstance(its.get(k), dict) else o.get(k) for o in (its,own))
+                raise ValueError(f'the run in {self.folder} has {k} {a}, this one has {b}: resume it with the same settings, or give another folder')
+        if (v := versions())!=self.state['versions']: warn(f'the run in {self.folder} was begun with other versions ({self.state["versions"]}): it goes on, but not to the same bits')
+        learn.history.epochs,learn.history.batches = self.state['epochs'],self._batches()
+        return self.state['done']
+
+    def _settings(self):
+        l,src = self.learn,getattr(self.learn.dls, 'source', {})
+        return dict(recipe=asdict(l.fitted), arch=getattr(get_model(l.model), 'arch', type(get_model(l.model)).__name__), precision=getattr(l, 'precision', 'fp32'),
+                    data={k:v for k,v in src.items() if k!='path'}, augs=_augs_of(l.dls), processes=_processes())
+
+    def _batches(self):
+        rows = self.tensors['history.batches'].tolist()
+        return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in rows]
+
+    def before_fit(self):
+        if self.state: self.restore()
+
+    def restore(self):
+        "Weights, optimiser and scaler as they were; random states follow when the first epoch begins"
+        load_weights(get_model(self.model), {k[6:]: v for k,v in self.tensors.items() if k.startswith('model.')}, self.folder)
+        ps = [p for g in self.opt.opt.param_groups for p in g['params']]
+        state = {int(i): dict(v) for i,v in self.state['opt'].items()}
+        for k,v in self.tensors.items():
+            if not k.startswith('opt.'): continue
+            _,i,name = k.split('.', 2)
+            p = ps[int(i)]
+            state.setdefault(int(i), {})[name] = torch.empty_like(p).copy_(v) if v.shape==p.shape else v
+        groups = [g | dict(params=o['params']) for g,o in zip(self.state['groups'], self.opt.opt.state_dict()['param_groups'])]
+        self.opt.opt.load_state_dict(dict(state=state, param_groups=groups))
+        if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
+
+    def before_epoch(self):
+        if self.state and self.epoch==self.state['done']: _set_random_states(self.state['random'][rank_distrib()])
+
+    def after_epoch(self):
+        if not self.history.run or self.epoch<(self.state or {}).get('done', 0): return
+        opt,scaler = self.opt.opt.state_dict(),getattr(self.learn, 'scaler', None)
+        def cpu(o): return o.detach().cpu().clone(memory_format=torch.contiguous_format)
+        tensors = {f'model.{k}': cpu(v) for k,v in get_model(self.model).state_dict().items()}
+        tensors |= {f'opt.{i}.{k}': cpu(v) for i,s in opt['state'].items() for k,v in s.items() if isinstance(v, Tensor)}
+        tensors['history.batches'] = torch.tensor([list(o.values()) for o in self.history.batches], dtype=torch.float64).view(-1,4)
+        rnds = _ranks(_random_states())
+        if rank_distrib(): return
+        state = dict(done=self.epoch+1, settings=self._settings(), versions=versions(), epochs=self.history.epochs, random=rnds,
+                     opt={i: {k:v for k,v in s.items() if not isinstance(v, Tensor)} for i,s in opt['state'].items()},
+                     groups=[{k:v for k,v in g.items() if k!='params'} for g in opt['param_groups']], scaler=scaler.state_dict() if scaler else {})
+        try: _write_checkpoint(self.folder, self.epoch+1, tensors, state, self.keep)
+        except OSError as e: warn(f'the checkpoint of epoch {self.epoch+1} could not be written to {self.folder} ({e.strerror or e}): training goes on, the last one that is there stays')

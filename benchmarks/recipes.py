@@ -1,0 +1,57 @@
+"""Recipes against `baseline`, and `fast` and `step20` without each of their parts, at equal epochs on a part of the data, several seeds each
+
+    python benchmarks/recipes.py [--n-train 5000] [--epochs 10] [--seeds 3] [--width 32] [--out FILE]
+
+A seed decides first weights, order and augmentation; the pictures are the same. The file is written after each run and taken up again, so
+that it can be interrupted.
+"""
+import json, statistics, time
+from pathlib import Path
+from fastcore.script import call_parse
+
+# what each part of a recipe is replaced with to see what it does
+parts = dict(
+    fast={'bias lr x1': dict(bias_lr=1.), 'crop 4': dict(crop=4), 'batch 128, lr .2': dict(bs=128, lr=.2), 'no label smoothing': dict(label_smoothing=0.), 'no weight decay': dict(wd=0.),
+          'no resizing': dict(sizes=()), 'step decay': dict(schedule='step', step_size=(6,8,9), gamma=.2), 'no Nesterov': dict(nesterov=False)},
+    step20={'lr .01': dict(lr=.01), 'no weight decay': dict(wd=0.), 'baseline augmentation': dict(augs='baseline'), 'no Nesterov': dict(nesterov=False), 'batch 64': dict(bs=64), 'no decay': dict(step_size=1000)})
+
+@call_parse
+def main(
+    data:str='', # A folder or archive; by default where `cifar10_path` finds it
+    n_train:int=5000, # Training pictures
+    n_valid:int=5000, # Pictures to measure accuracy on
+    epochs:int=10, # Of each run; a tuple of step sizes shrinks with it
+    seeds:int=3, # Runs of each
+    width:int=32, # Channels of the network's first stage
+    ablate:int=1, # Leave out the parts, too?
+    out:str='recipes.json' # JSON file
+):
+    "Compare"
+    from cifar_cam.all import cifar10_path, cifar_dls, recipe, replace, resnet18, resnet_learner, set_seed, torch, versions, default_device
+    from cifar_cam.learner import _hardware
+    path,fn = cifar10_path(data or None),Path(out)
+    about = dict(n_train=n_train, n_valid=n_valid, epochs=epochs, width=width, hardware=_hardware(default_device()), versions=versions())
+    res = json.loads(fn.read_text()) if fn.exists() else dict(about=about, runs=[])
+    if res['about']!=json.loads(json.dumps(about)): raise SystemExit(f'{fn} holds runs with other settings: give another --out')
+    def short(r):
+        "The recipe in `epochs` epochs"
+        if isinstance(r.step_size, tuple) and r.epochs!=epochs: r = replace(r, step_size=tuple(max(1, round(o*epochs/r.epochs)) for o in r.step_size))
+        return replace(r, epochs=epochs)
+    jobs = {o: short(recipe(o)) for o in ('baseline','step20','fast')}
+    if ablate: jobs |= {f'{k}: {name}': replace(short(recipe(k)), **change) for k,ps in parts.items() for name,change in ps.items()}
+    for seed in range(1, seeds+1):
+        for name,r in jobs.items():
+            if any(o['name']==name and o['seed']==seed for o in res['runs']): continue
+            dls = cifar_dls(path, r.bs, r.make_augs(), n_train, n_valid)
+            for dl in dls.loaders: dl.seed = seed
+            set_seed(seed)
+            learn = resnet_learner(dls, resnet18(dls.c, width), r)
+            t0 = time.perf_counter()
+            with learn.no_bar(), learn.no_logging(): learn.fit_recipe()
+            last = learn.history.epochs[-1]
+            res['runs'].append(dict(name=name, seed=seed, valid_acc=last['valid_acc'], valid_loss=last['valid_loss'], train_acc=last['train_acc'], seconds=time.perf_counter()-t0))
+            fn.write_text(json.dumps(res, indent=1))
+            print(f"{seed} {name:32s} {last['valid_acc']:.4f}  {res['runs'][-1]['seconds']:.0f} s", flush=True)
+    for name in jobs:
+        accs = [o['valid_acc'] for o in res['runs'] if o['name']==name]
+        print(f'{name:32s} {100*statistics.mean(accs):5.2f} ± {100*(statistics.stdev(accs) if len(accs)>1 else 0):.2f} %  n={len(accs)}')

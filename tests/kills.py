@@ -1,0 +1,68 @@
+"""Kill a training run with -9 at random moments, resume it until it ends, and compare it, bit by bit, with a run that was never interrupted
+
+    python tests/kills.py [--kills 100] [--seed 1]
+
+Each attempt is a fork of a process that has imported everything, so that moments are spread over reading, training and writing, not over
+importing. Flushing a checkpoint to the disk is made slow, so that many a kill comes in the middle of it.
+"""
+import hashlib, os, random, signal, sys, tempfile, time
+from pathlib import Path
+from fastcore.script import call_parse
+
+def train(folder, resume=True):
+    "In a process of its own: train on a few digits, and leave `done` with the hash of weights and history"
+    from cifar_cam.all import cifar_dls, digits_path, recipe, resnet18, resnet_learner, set_seed, torch
+    torch.set_num_threads(1)
+    fsync = os.fsync
+    def slow(fd): time.sleep(.05); fsync(fd)
+    os.fsync = slow
+    r = recipe('fast', epochs=6, bs=32, dropout=.1)
+    dls = cifar_dls(digits_path(), r.bs, r.make_augs(), n_train=96, n_valid=32)
+    set_seed(1)
+    learn = resnet_learner(dls, resnet18(dls.c, 4, r.dropout), r)
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(checkpoint=folder, resume=resume)
+    sha = hashlib.sha256()
+    for k,v in learn.model.state_dict().items(): sha.update(k.encode()+v.contiguous().numpy().tobytes())
+    sha.update(repr([{k:v for k,v in o.items() if k!='seconds'} for o in learn.history.epochs]+learn.history.batches).encode())
+    (folder/'done').write_text(sha.hexdigest())
+
+def attempt(folder, after=None):
+    "Train in a fork, killed `after` seconds if it has not ended; was it killed?"
+    pid = os.fork()
+    if not pid:
+        try: train(folder); os._exit(0)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+    t0 = time.time()
+    while after is None or time.time()-t0<after:
+        if os.waitpid(pid, os.WNOHANG)!=(0,0): return False
+        time.sleep(.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return True
+
+@call_parse
+def main(
+    kills:int=20, # At least so many
+    seed:int=1 # Of the moments
+):
+    import cifar_cam.all, warnings
+    warnings.simplefilter('ignore')
+    rng,n,runs,torn,damaged = random.Random(seed),0,0,0,0
+    with tempfile.TemporaryDirectory() as tmp:
+        ref = Path(tmp)/'ref'
+        t0 = time.time()
+        attempt(ref)
+        whole,want = time.time()-t0,(ref/'done').read_text()
+        while n<kills:
+            folder = Path(tmp)/f'run-{runs}'
+            while not (folder/'done').exists():
+                if not attempt(folder, rng.uniform(.1, .7)*whole if n<kills else None): continue
+                n += 1
+                torn += (folder/'writing.tmp').exists()
+                for o in folder.glob('epoch-*'): damaged += hashlib.sha256(o.read_bytes()).hexdigest()[:16]!=o.stem.rpartition('-')[2]
+            runs += 1
+            if (folder/'done').read_text()!=want: sys.exit(f'run {runs} differs from one that was never interrupted')
+    print(f'{n} kills, {torn} of them while a checkpoint was written, {damaged} checkpoints damaged; {runs} runs, each equal to one never interrupted, which takes {whole:.1f} s')

@@ -1,0 +1,83 @@
+"What a notebook can't show of training: processes that are killed, and processes that train together."
+import hashlib, json, os, re, signal, subprocess, sys
+from pathlib import Path
+
+import pandas as pd
+
+CLI = [sys.executable, '-m', 'cifar_cam']
+SMALL = '--data digits --n-train 200 --n-valid 101 --width 8'.split()
+
+def sh(*args, **kw): return subprocess.run([*map(str, args)], capture_output=True, text=True, **kw)
+def cli(*args, **kw): return sh(*CLI, *args, **kw)
+
+def test_killed_at_random():
+    "Twenty kills, and the same bits"
+    res = sh(sys.executable, '-W', 'ignore', Path(__file__).parent/'kills.py', '--kills', 20)
+    assert res.returncode==0, res.stderr
+    n,_,damaged = map(int, re.match(r'(\d+) kills, (\d+) of them .*?, (\d+) checkpoints damaged', res.stdout).groups())
+    assert n>=20 and damaged==0, res.stdout
+
+def test_resume_in_the_shell(tmp_path):
+    "Killed after its first epoch, a run goes on to the weights of one that was not; meanwhile, nobody else gets in"
+    args = 'train', *SMALL, '--epochs', 3, '--recipe', 'fast'
+    assert cli(*args, '--out', tmp_path/'ref').returncode==0
+    p = subprocess.Popen([*CLI, *map(str, args), '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if line.startswith('epoch 1/'): break
+    while not list((tmp_path/'run'/'checkpoint').glob('epoch-*')): pass
+    p.send_signal(signal.SIGSTOP)
+    res = cli(*args, '--out', tmp_path/'run', '--resume')
+    assert res.returncode==1 and res.stderr.count('\n')==1 and 'another process trains' in res.stderr, res.stderr
+    p.kill(); p.wait()
+    res = cli(*args, '--out', tmp_path/'run')
+    assert res.returncode==1 and '--resume' in res.stderr, res.stderr
+    res = cli(*args, '--seed', 2, '--out', tmp_path/'run', '--resume')
+    assert res.returncode==1 and res.stderr.count('\n')==1 and 'same settings' in res.stderr, res.stderr
+    res = cli(*args, '--out', tmp_path/'run', '--resume')
+    assert res.returncode==0 and 'epoch 3/3' in res.stdout and 'epoch 1/3' not in res.stdout, res
+    assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
+    a,b = (pd.read_csv(tmp_path/o/'history.csv').drop(columns='seconds') for o in ('run','ref'))
+    assert a.equals(b) and len(list((tmp_path/'run'/'checkpoint').glob('epoch-*')))==2
+    res = cli(*args, '--out', tmp_path/'run', '--resume')
+    assert res.returncode==0 and 'complete' in res.stdout, res
+
+def _env(): return {k:v for k,v in os.environ.items() if k not in ('RANK','WORLD_SIZE')} | dict(OMP_NUM_THREADS='1')
+
+def test_two_processes(tmp_path):
+    "Two gloo processes: each sees half of the pictures, both end with the same weights, and only the first one writes"
+    code = tmp_path/'two.py'
+    code.write_text("""
+import hashlib
+from cifar_cam.all import *
+seen = []
+class Seen(Callback):
+    def before_batch(self):
+        if self.training: seen.append(len(self.yb[0]))
+dls = cifar_dls(digits_path(), bs=32, augs=device_augs(crop=4), n_train=200, n_valid=51)
+set_seed(rank_distrib())   # even from different first weights
+learn = resnet_learner(dls, resnet18(dls.c, 8), 'fast')
+with distributed(learn), learn.no_bar(), learn.no_logging(): learn.fit_recipe(2, cbs=Seen())
+sha = hashlib.sha256(b''.join(v.contiguous().numpy().tobytes() for v in learn.model.state_dict().values())).hexdigest()
+Path(f'rank{rank_distrib()}').write_text(f'{sha} {sum(seen)} {learn.history.epochs[-1]["valid_acc"]}')
+""")
+    res = sh(sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, code, cwd=tmp_path, env=_env())
+    assert res.returncode==0, res.stderr
+    (a,n,acc),(b,m,_) = ((tmp_path/f'rank{i}').read_text().split() for i in (0,1))
+    assert a==b and int(n)==int(m)==200
+    assert abs(float(acc)*51-round(float(acc)*51))<1e-6   # over the 51 pictures, none of them twice
+
+def test_two_processes_in_the_shell(tmp_path):
+    res = sh(sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2,
+             '--k', 2, '--mistakes', 0, '--out', tmp_path/'run', env=_env())
+    assert res.returncode==0, res.stderr
+    assert res.stdout.count('epoch 1/2')==1 and [o.name for o in tmp_path.iterdir()]==['run']
+    pred,metrics = pd.read_csv(tmp_path/'run'/'predictions.csv'),json.loads((tmp_path/'run'/'metrics.json').read_text())
+    assert len(pred)==101 and abs(pred.correct.mean()-metrics['accuracy'])<.011
+    res = sh(sys.executable, '-W', 'ignore', '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', 2, '--num_machines', 1, '--mixed_precision', 'no', '--dynamo_backend', 'no',
+             '-m', 'cifar_cam', 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'acc', env=_env())
+    assert res.returncode==0 and res.stdout.count('epoch 1/1')==1, res.stderr
+
+def test_tensorboard(tmp_path):
+    res = cli('train', *SMALL, '--epochs', 1, '--tensorboard', '--out', tmp_path/'run')
+    assert res.returncode==0, res.stderr
+    assert list((tmp_path/'run'/'tensorboard').glob('events*'))
