@@ -75,7 +75,7 @@ def step(data, rounds, n=20, bs=64):
         ldls = DataLoaders(Prepared(batches[:3]+batches), Prepared(batches[:1]))
         ldls.c,clock = dls.c,Clock()
         learn = resnet_learner(ldls, resnet18(dls.c))
-        learn.fit_recipe(1, cbs=clock)
+        with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=clock)
         return clock.speed
     sides = dict(start=lambda: loop(False, False), bare=lambda: loop(bool(half), True), learner=learner)
     res = interleaved(sides, rounds, 'images/s')
@@ -119,11 +119,11 @@ def pipeline(data, rounds, n=10_000, bs=64, workers=2):
 
 def host(data, rounds, n=20_000):
     "Microseconds of the host for each picture, until the batch is handed to the device"
-    from cifar_cam.all import cifar10_path, cifar_dls, device_augs, noop
+    from cifar_cam.all import cifar10_path, cifar_dls, device_augs, Pipeline
     path,sides = cifar10_path(data),{}
     for bs in 64,512:
         dl = cifar_dls(path, bs=bs, augs=device_augs(), n_train=n, n_valid=100, num_workers=0).train
-        dl.after_batch = noop
+        dl.after_batch = Pipeline()
         sides[f'bs{bs}'] = lambda dl=dl: 1e6/_epoch(dl)
     for f in sides.values(): f()
     return interleaved(sides, rounds, 'µs/picture') | dict(pictures=n)

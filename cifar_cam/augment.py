@@ -36,20 +36,24 @@ class AlbumentationsTransform(Transform):
         self.train_aug,self.valid_aug = _compose(train_aug),_compose(valid_aug)
 
     def __call__(self, b, split_idx=None, **kwargs):
-        self.apply = self.pipeline(split_idx)
+        self.aug = self.pipeline(split_idx)
         return super().__call__(b, split_idx=split_idx, **kwargs)
 
-    def encodes(self, img:PILImage): return type(img)(Image.fromarray(self.apply(np.array(img)))) if self.apply else img
+    def encodes(self, img:PILImage): return type(img)(Image.fromarray(self.seeded(self.aug)(image=np.array(img))['image'])) if self.aug else img
 
     def pipeline(self,
         split_idx # 0 for the training set
-    ): # Takes and gives a picture as an array, uint8, height x width x 3; None if there is nothing to do
-        "The pipeline for a set, seeded by Python's `random` at each call"
+    ) -> A.Compose: # None if there is nothing to do
+        "The pipeline for a set"
         aug = self.train_aug if split_idx==0 else self.valid_aug
-        def apply(a):
-            aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
-            return aug(image=a)['image']
-        return apply if len(aug) else None
+        return aug if len(aug) else None
+
+    def seeded(self,
+        aug:A.Compose
+    ) -> A.Compose: # The same
+        "Take the random numbers of `aug` from Python's `random`"
+        aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
+        return aug
 
     def __repr__(self): return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
 

@@ -304,7 +304,7 @@ class ArrayDL(TfmdDL):
 
     @contextmanager
     def _seeded(self, s):
-        "Python's random numbers as picture `s` has them in this epoch"
+        "Python's random numbers as a batch that begins with picture `s` has them in this epoch"
         state = random.getstate()
         random.seed(self.epoch_seed<<32 | (s or 0))
         try: yield
@@ -323,13 +323,14 @@ class ArrayDL(TfmdDL):
 
     def create_batches(self, samps):
         if not self.whole: yield from super().create_batches(samps); return
-        aug = first(o for o in self.after_item.fs if isinstance(o, AlbumentationsTransform))
-        aug = aug and aug.pipeline(self.after_item.split_idx)
+        tfm = first(o for o in self.after_item.fs if isinstance(o, AlbumentationsTransform))
+        aug = tfm and tfm.pipeline(self.after_item.split_idx)
         for b in chunked(samps, self.bs, self.drop_last):
             x = self.images[b]
             if aug:
-                for i,s in enumerate(b):
-                    with self._seeded(s): x[i] = aug(x[i])
+                with self._seeded(b[0]):
+                    tfm.seeded(aug)
+                    for i,a in enumerate(x): x[i] = aug(image=a)['image']
             yield TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(self.targets[b])
 
     def new(self, dataset=None, cls=None, **kwargs):

@@ -125,10 +125,10 @@ class History(Callback):
     def __init__(self): self.epochs,self.batches,self._seen = [],[],[]
     def before_fit(self):
         self.run = not hasattr(self, 'lr_finder')   # its steps are undone
-        for dl in self.dls.loaders:
-            if hasattr(dl, 'restart'): dl.restart(len(self.epochs))
     def before_epoch(self): self._t0,self._log = time.perf_counter(),dict(epoch=len(self.epochs)+1)
-    def before_train(self): self._seen = []
+    def before_train(self):
+        self._seen = []
+        if hasattr(self.dl, 'restart'): self.dl.restart(len(self.epochs))   # what an epoch sees depends on its number alone
     def before_validate(self): self._seen = []
 
     def after_batch(self):
