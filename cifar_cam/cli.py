@@ -150,7 +150,12 @@ def _trackers(tensorboard, wandb, out):
     try:
         if tensorboard:
             from fastai.callback.tensorboard import TensorBoardCallback
-            res.append(lambda: TensorBoardCallback(out/'tensorboard', trace_model=False, log_preds=False))
+            class Board(TensorBoardCallback):
+                def after_batch(self):   # fastai's own stumbles over settings of torch's SGD that are None
+                    if not self.training: return
+                    self.writer.add_scalar('train_loss', self.smooth_loss, self.train_iter)
+                    for i,h in enumerate(self.opt.hypers): self.writer.add_scalar(f'lr_{i}', h['lr'], self.train_iter)
+            res.append(lambda: Board(out/'tensorboard', trace_model=False, log_preds=False))
         if wandb:
             import wandb as w
             from fastai.callback.wandb import WandbCallback
