@@ -67,10 +67,11 @@ def _lines(n_epoch):
     from fastprogress.fastprogress import format_time
     class Lines(Callback):
         order = 61
-        def before_fit(self): self.learn.logger,self.t0 = noop,time.time()
+        def before_fit(self): self.learn.logger,self.t0,self.first = noop,time.time(),len(self.history.epochs)
         def after_epoch(self):
-            if not self.history.epochs or not hasattr(self, 't0'): return
-            e,left = self.history.epochs[-1],(time.time()-self.t0)/(self.epoch+1)*(n_epoch-self.epoch-1)
+            done = len(self.history.epochs)-getattr(self, 'first', 0)
+            if done<1: return   # an epoch that a resumed run has behind it
+            e,left = self.history.epochs[-1],(time.time()-self.t0)/done*(n_epoch-self.epoch-1)
             _say(f"epoch {e['epoch']}/{n_epoch}  train {e['train_loss']:.3f} {e['train_acc']:.1%}  valid {e['valid_loss']:.3f} {e['valid_acc']:.1%}  "
                   f"lr {e['lr']:g}  {e['seconds']:.0f} s  {format_time(left)} left")
     return Lines()

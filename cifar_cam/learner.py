@@ -590,11 +590,12 @@ class Checkpoint(Callback):
         "Look what is in the folder; nothing of `learn` but its history is changed"
         if not isinstance(learn.opt, OptimWrapper): raise ValueError(f'checkpoints keep optimisers of torch, in an OptimWrapper: this one is a {type(learn.opt).__name__}')
         self.learn = learn
+        self.settings = self._settings()
         found = _last_checkpoint(self.folder)
         if found and not self.resume: raise ValueError(f'there is an unfinished run in {self.folder}: resume it (`resume=True`, --resume), or give another folder')
         if not found: return 0
         self.tensors,self.state = found
-        own,its = json.loads(json.dumps(self._settings())),self.state['settings']
+        own,its = json.loads(json.dumps(self.settings)),self.state['settings']
         for k in own:
             if own[k]!=its.get(k):
                 a,b = ({i: v for i,v in o[k].items() if own[k].get(i)!=its[k].get(i)} if isinstance(own[k], dict) and isinstance(its.get(k), dict) else o.get(k) for o in (its,own))
@@ -641,7 +642,7 @@ class Checkpoint(Callback):
         tensors['history.batches'] = torch.tensor([list(o.values()) for o in self.history.batches], dtype=torch.float64).view(-1,4)
         rnds = _ranks(_random_states())
         if rank_distrib(): return
-        state = dict(done=self.epoch+1, settings=self._settings(), versions=versions(), epochs=self.history.epochs, random=rnds,
+        state = dict(done=self.epoch+1, settings=self.settings, versions=versions(), epochs=self.history.epochs, random=rnds,
                      opt={i: {k:v for k,v in s.items() if not isinstance(v, Tensor)} for i,s in opt['state'].items()},
                      groups=[{k:v for k,v in g.items() if k!='params'} for g in opt['param_groups']], scaler=scaler.state_dict() if scaler else {})
         try: _write_checkpoint(self.folder, self.epoch+1, tensors, state, self.keep)
