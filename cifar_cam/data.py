@@ -300,6 +300,17 @@ class ArrayDL(TfmdDL):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
         self.rng = random.Random(f'{self.seed} {done}')
 
+    def __iter__(self):
+        "fastai's; with workers on a CPU, batch transforms take one thread: torch's others, awake for a while after each, would take the workers' cores"
+        batches,n = super().__iter__(),torch.get_num_threads()
+        few = 1 if self.fake_l.num_workers and torch.device(self.device or 'cpu').type=='cpu' else n
+        while True:
+            torch.set_num_threads(few)
+            try: b = next(batches)
+            except StopIteration: return
+            finally: torch.set_num_threads(n)
+            yield b
+
     def create_item(self, s): return RGBImage(Image.fromarray(self.images[s or 0])), self.dataset.tls[1][s or 0]
 
     @contextmanager
