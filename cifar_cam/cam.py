@@ -61,15 +61,18 @@ def find_layers(
 def untouched(
     model:nn.Module # In any mode, frozen or not
 ):
-    "`model` in evaluation mode and with its weights frozen, and its input a copy, which it may change in place, for the length of the block"
+    "`model` in evaluation mode, not compiled, with its weights frozen, and its input a copy, which it may change in place, for the length of the block"
     modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters()]
+    compiled = [(m,m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl]   # by `Module.compile`
     copies = model.register_forward_pre_hook(lambda m, xs: tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs))
     try:
         model.eval().requires_grad_(False)
+        for m,_ in compiled: m._compiled_call_impl = None
         yield model
     finally:
         copies.remove()
         for m,o in modes: m.training = o
+        for m,f in compiled: m._compiled_call_impl = f
         for p,o in wants: p.requires_grad_(o)
 
 # %% ../nbs/04_cam.ipynb #31451838

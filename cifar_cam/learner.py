@@ -6,8 +6,8 @@ Docs: https://OWNER.github.io/cifar_cam/learner.html.md"""
 
 # %% auto #0
 __all__ = ['Recipe', 'recipes', 'recipe', 'pick_precision', 'DeviceMixedPrecision', 'Penalty', 'LabelSmoothing', 'History',
-           'resnet_learner', 'ProgressiveResizing', 'StepDecay', 'staged', 'versions', 'run_config', 'load_run',
-           'distributed', 'checkpoints', 'Checkpoint']
+           'PlainTensors', 'resnet_learner', 'ProgressiveResizing', 'StepDecay', 'staged', 'versions', 'run_config',
+           'load_run', 'distributed', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/03_learner.ipynb #cbd87060
 import hashlib, json, platform, shutil, tempfile, warnings
@@ -185,6 +185,12 @@ def _sum_ranks(t):
     torch.distributed.all_reduce(t)
     return t.cpu()
 
+# %% ../nbs/03_learner.ipynb #5c1e0b02
+class PlainTensors(Callback):
+    "Give the model tensors of no subclass: torch's compiler does not take fastai's"
+    order = 6
+    def before_batch(self): self.learn.xb = tuple(cast(o, Tensor) for o in self.xb)
+
 # %% ../nbs/03_learner.ipynb #748caed1
 def resnet_learner(
     dls:DataLoaders, # Such as `cifar_dls` makes
@@ -200,13 +206,16 @@ def resnet_learner(
     r = globals()['recipe'](recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2))
     precision = pick_precision(precision, dls.device)
+    if compile and dls.device.type=='cpu' and not shutil.which(os.getenv('CXX') or 'g++'): raise ValueError('compile needs a C++ compiler, and there is no g++ ($CXX names another): install one, or leave it out')
     if model is None: model = resnet18(dls.c, dropout=r.dropout)
     cbs = [History(), ChannelsLast()] + ([Penalty(r.l1, r.l2)] if r.l1 or r.l2 else []) + ([LabelSmoothing(r.label_smoothing)] if r.label_smoothing else [])
     if precision!='fp32': cbs.append(DeviceMixedPrecision(amp_mode=precision))
     learn = Learner(dls, model.to(dls.device), **dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r),
                     opt_func=partial(_sgd_opt, r)) | kwargs)
     learn.add_cbs(cbs)
-    if compile: learn.model.compile()
+    if compile:
+        learn.model.compile()
+        learn.add_cb(PlainTensors())
     learn.recipe,learn.precision = r,precision
     return learn
 

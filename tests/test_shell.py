@@ -197,3 +197,11 @@ def test_damaged_settings(run_dir, tmp_path):
     (run/'config.json').write_text(json.dumps(good))
     (run/'history.csv').write_text('')
     one_line(sh('explain', run), 'history.csv')
+
+def test_compiled(tmp_path):
+    "A compiled model trains, is kept and gives maps; without a compiler, one line says so"
+    args = 'run', *SMALL, '--epochs', 1, '--compile', '--k', 2, '--mistakes', 0
+    res = sh(*args, '--out', tmp_path/'run')
+    assert res.returncode==0 and (tmp_path/'run'/'cams.png').exists(), res.stderr
+    one_line(sh(*args, '--out', tmp_path/'none', env=os.environ | dict(CXX='nosuch')), 'C++ compiler')
+    assert not (tmp_path/'none').exists()
