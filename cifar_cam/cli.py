@@ -159,10 +159,17 @@ def _trackers(tensorboard, wandb, out):
             res.append(lambda: Board(out/'tensorboard', trace_model=False, log_preds=False))
         if wandb:
             import wandb as w
+            from dataclasses import asdict
             from fastai.callback.wandb import WandbCallback
+            class Run(WandbCallback):
+                def before_fit(self):   # the recipe, in place of all arguments: fastai's own way to write those stumbles over numbers
+                    self.learn.gather_args = dict
+                    super().before_fit()
+                    del self.learn.gather_args
+                    w.config.update(asdict(self.learn.fitted))
             def start():
                 w.init(project='cifar_cam', name=out.name)
-                return WandbCallback(log_preds=False)
+                return Run(log_preds=False)
             res.append(start)
     except ImportError as e: raise CliError(f"--{'wandb' if 'wandb' in str(e) else 'tensorboard'} needs a package that is not here ({e}): pip install 'cifar_cam[track]'") from e
     return res

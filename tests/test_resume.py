@@ -81,3 +81,9 @@ def test_tensorboard(tmp_path):
     res = cli('train', *SMALL, '--epochs', 1, '--tensorboard', '--out', tmp_path/'run')
     assert res.returncode==0, res.stderr
     assert list((tmp_path/'run'/'tensorboard').glob('events*'))
+
+def test_wandb(tmp_path):
+    res = cli('train', *SMALL, '--epochs', 1, '--wandb', '--out', tmp_path/'run', cwd=tmp_path, env=os.environ | dict(WANDB_MODE='offline', WANDB_SILENT='true'))
+    assert res.returncode==0 and 'could not' not in res.stdout+res.stderr, res.stderr
+    (log,) = tmp_path.glob('wandb/offline-run-*/*.wandb')
+    assert b'raw_loss' in log.read_bytes() and b'nesterov' in log.read_bytes()
