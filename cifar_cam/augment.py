@@ -9,16 +9,15 @@ __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip',
            'RandomAffine', 'PickOne', 'device_augs', 'batch_augs']
 
 # %% ../nbs/01_augment.ipynb #91523b79
+# albumentations takes half a second to import: that is done where it is first needed
 import inspect, os, random
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # importing a library is no reason to ask the network for a newer one
-
 from fastai.vision.all import *
-import cv2
-import albumentations as A
 
 # %% ../nbs/01_augment.ipynb #078fcfcc
 def _compose(augs):
     "`augs`, one transform, a list of them or a pipeline, as an albumentations `Compose` of its own"
+    import albumentations as A
     augs = L(augs.transforms) if isinstance(augs, A.Compose) else L(augs) if augs is None or is_listy(augs) else L([augs])
     bad = augs.filter(lambda o: not isinstance(o, (A.BasicTransform, A.BaseCompose)))
     if bad: raise TypeError(f'{type(bad[0]).__name__} is not an albumentations transform: give `augs` a list such as [A.HorizontalFlip()]')
@@ -43,15 +42,15 @@ class AlbumentationsTransform(Transform):
 
     def pipeline(self,
         split_idx # 0 for the training set
-    ) -> A.Compose: # None if there is nothing to do
-        "The pipeline for a set"
+    ):
+        "The pipeline for a set, an albumentations `Compose`; None if there is nothing to do"
         aug = self.train_aug if split_idx==0 else self.valid_aug
         return aug if len(aug) else None
 
     def seeded(self,
-        aug:A.Compose
-    ) -> A.Compose: # The same
-        "Take the random numbers of `aug` from Python's `random`"
+        aug # An albumentations `Compose`
+    ):
+        "`aug`, with its random numbers taken from Python's `random`"
         aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
         return aug
 
@@ -63,6 +62,7 @@ def baseline_augs(
     mean=(0.4919, 0.4827, 0.4472) # Mean colour, red, green, blue from 0 to 1, which fills borders and holes; by default CIFAR-10's
 ) -> list: # Albumentations transforms, in order
     "The recipe's augmentations: flip, shift-scale-rotate, pad, and one of cut-out and grey"
+    import albumentations as A, cv2
     fill,hole = tuple(255*m for m in mean),(size//2, size//2)
     return [A.HorizontalFlip(p=.5),
             A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=cv2.BORDER_REFLECT_101, p=.5),

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any, TYPE_CHECKING
 from unittest import mock
 import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from torch import nn
@@ -199,6 +200,8 @@ def map_status(
 # %% ../nbs/04_cam.ipynb #9d98d9d7
 class CamMaps:
     "Maps by layer: `maps['layer4']` is n x h x w, float32, signed, at the layer's own resolution"
+    if TYPE_CHECKING:
+        def __getattr__(self, name:str) -> Any: ...   # type checkers don't see what `store_attr` and `@patch` add
     def __init__(self,
         maps:dict, # Raw maps by layer
         targets, # The class of each map, n; a pair for a contrast

@@ -20,7 +20,6 @@ from fastai.callback.channelslast import ChannelsLast
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from filelock import FileLock, Timeout
-import albumentations as A
 from .data import *
 from .augment import *
 from .models import *
@@ -358,6 +357,7 @@ def versions() -> dict: # Version by name
 
 def _augs_dict(augs):
     "What `A.from_dict` reads, or a description of what it can't"
+    import albumentations as A
     if augs is None or not len(augs): return None
     try: return A.to_dict(augs)
     except ValueError: return dict(described=repr(augs))
@@ -463,6 +463,7 @@ def _check_same(dls, config, about, folder):
 
 def _run_dls(config, folder):
     "The data of a run, read again"
+    import albumentations as A
     with _reading(folder/'config.json'): src,_ = config['data'],[config['data'][k] for k in 'path bs n_train n_valid seed size stats fingerprint'.split()]
     if not Path(src.get('path', '')).is_dir(): raise FileNotFoundError(f'the pictures of {folder} are no longer in {src.get("path")}: put them back, or give `dls=`')
     with warnings.catch_warnings():

@@ -9,9 +9,10 @@ import nbformat
 top = Path(__file__).resolve().parent.parent
 figs = top/'README_files'
 
+def hosted(cfg): return cfg.user not in ('', 'OWNER')   # has the project a home? See [project.urls] in pyproject.toml
+
 def badges(cfg):
-    "Badges, once the project has a home: links derive from [project.urls] in pyproject.toml"
-    if cfg.user in ('', 'OWNER'): return ''
+    if not hosted(cfg): return ''
     return f'[![tests]({cfg.git_url}/actions/workflows/test.yaml/badge.svg)]({cfg.git_url}/actions/workflows/test.yaml) [![docs](https://img.shields.io/badge/docs-site-blue)]({cfg.doc_url})\n\n'
 
 def shown(cell):
@@ -21,6 +22,14 @@ def shown(cell):
     if cell.cell_type=='code':
         cell.source = '' if ('echo','false') in opts else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     return cell
+
+def absolute(text, cfg):
+    "`text` with links that hold on the package index too, once the project has a home; code is left alone"
+    if not hosted(cfg): return text
+    def links(o):
+        o = re.sub(r'(!\[[^\]]*\]\()(?!\w+:)', rf'\1https://raw.githubusercontent.com/{cfg.user}/{cfg.repo}/{cfg.branch}/', o)
+        return re.sub(r'\]\((?!\w+:|#)', f']({cfg.git_url}/blob/{cfg.branch}/', o)
+    return ''.join(o if o.startswith('```') else links(o) for o in re.split(r'(^```.*?^```)', text, flags=re.S|re.M))
 
 def main():
     cfg = get_config(top)
@@ -35,6 +44,6 @@ def main():
     shutil.rmtree(figs, ignore_errors=True)
     figs.mkdir()
     for name,data in res['outputs'].items(): (top/name).write_bytes(data)
-    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + rest.strip() + '\n')
+    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + absolute(rest.strip(), cfg) + '\n', encoding='utf-8')
 
 if __name__=='__main__': main()

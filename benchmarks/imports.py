@@ -1,0 +1,37 @@
+"""Time of `import cifar_cam`, and of `from cifar_cam.all import *` against fastai's own `from fastai.vision.all import *`
+
+    python benchmarks/imports.py [--rounds 10] [--out FILE]
+
+Each import is timed in a fresh process, without the start of Python; the sides run in each round, one after the other, after a round that
+does not count, which fills the disk's cache and writes the byte code. Medians and ranges over rounds.
+"""
+import json, statistics, subprocess, sys
+from pathlib import Path
+from fastcore.script import call_parse
+
+SIDES = {'cifar_cam': 'import cifar_cam', 'fastai.vision.all': 'from fastai.vision.all import *', 'cifar_cam.all': 'from cifar_cam.all import *'}
+
+def seconds(code):
+    "What `code` takes in a process of its own"
+    code = f'import time; t0 = time.perf_counter()\n{code}\nprint(time.perf_counter()-t0)'
+    return float(subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
+
+@call_parse
+def main(
+    rounds:int=10, # Times that each side runs
+    out:str='' # JSON file
+):
+    "Compare"
+    from cifar_cam.all import torch, versions
+    from cifar_cam.learner import _hardware
+    secs = {}
+    for r in range(rounds+1):
+        now = {k: seconds(v) for k,v in SIDES.items()}
+        if r==0: continue
+        for k,v in now.items(): secs.setdefault(k, []).append(v)
+        print(f'round {r}: ' + '  '.join(f'{k} {v:.4f}' for k,v in now.items()) + '  s', flush=True)
+    med = {k: statistics.median(v) for k,v in secs.items()}
+    res = dict(rounds=rounds, hardware=_hardware(torch.device('cpu')), versions=versions(),
+        seconds={k: dict(median=med[k], min=min(v), max=max(v)) for k,v in secs.items()}, times_fastai=med['cifar_cam.all']/med['fastai.vision.all'])
+    print(json.dumps(res, indent=2))
+    if out: Path(out).write_text(json.dumps(res, indent=2))

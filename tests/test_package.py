@@ -1,0 +1,159 @@
+"What is built from the repository: what it holds, what it says of itself, and how it behaves where it is installed."
+import email, os, re, shutil, subprocess, sys, sysconfig, tarfile, venv, zipfile
+from collections import defaultdict
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+VERSION = re.search(r'"(.+)"', (TOP/'cifar_cam/__init__.py').read_text())[1]
+
+def sh(*args, cwd, **env):
+    return subprocess.run(list(map(str, args)), cwd=cwd, capture_output=True, text=True, env={k: v for k,v in os.environ.items() if k!='PYTHONPATH'} | env)
+
+def ok(res):
+    assert res.returncode==0, res.stdout+res.stderr
+    return res.stdout
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "The repository as git would commit it now: nothing that a build or a test left there"
+    to = tmp_path_factory.mktemp('package')/'copy'
+    for f in ok(sh('git', 'ls-files', '-co', '--exclude-standard', cwd=TOP)).splitlines():
+        if (TOP/f).is_file():
+            (to/f).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP/f, to/f)
+    return to
+
+@pytest.fixture(scope='module')
+def dist(copy):
+    "(sdist, wheel); `build` makes the wheel from the sdist alone"
+    out = copy.parent/'dist'
+    said = ok(sh(sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, copy, cwd=copy.parent))
+    assert 'deprecat' not in said.lower(), said
+    return next(out.glob('*.tar.gz')), next(out.glob('*.whl'))
+
+@pytest.fixture(scope='module')
+def meta(dist):
+    with zipfile.ZipFile(dist[1]) as z: return email.message_from_bytes(z.read(f'cifar_cam-{VERSION}.dist-info/METADATA'))
+
+@pytest.fixture(scope='module')
+def user(copy, dist):
+    "An environment with the wheel, not the repository, and with the libraries of this one; and a folder to work in"
+    env = copy.parent/'env'
+    venv.create(env)
+    site = Path(sysconfig.get_path('purelib', vars=dict(base=env, platbase=env)))
+    (site/'libraries.pth').write_text('\n'.join({sysconfig.get_path(o) for o in ('purelib','platlib')}))   # its own .pth files do not count
+    py = env/'bin'/'python'
+    ok(sh(sys.executable, '-m', 'pip', '--python', py, 'install', '-q', '--no-deps', '--no-index', '--ignore-installed', dist[1], cwd=copy.parent))
+    work = copy.parent/'work'
+    work.mkdir()
+    assert Path(ok(sh(py, '-c', 'import cifar_cam; print(cifar_cam.__file__)', cwd=work)).strip()).is_relative_to(site)
+    return py, work
+
+def modules(): return {f'cifar_cam/{o.name}' for o in (TOP/'cifar_cam').iterdir() if o.suffix=='.py'} | {'cifar_cam/py.typed'}
+
+def test_wheel(dist):
+    info = f'cifar_cam-{VERSION}.dist-info/'
+    names = zipfile.ZipFile(dist[1]).namelist()
+    assert set(names)==modules() | {info+o for o in 'METADATA WHEEL RECORD entry_points.txt top_level.txt licenses/LICENSE'.split()}
+
+def test_sdist(dist):
+    with tarfile.open(dist[0]) as t: names = {o.name.partition('/')[2] for o in t.getmembers() if o.isfile()}
+    own = {o for o in names if not o.startswith('cifar_cam.egg-info/')}
+    assert own==modules() | set('LICENSE README.md CHANGELOG.md CITATION.cff MANIFEST.in pyproject.toml settings.ini setup.py setup.cfg PKG-INFO'.split())
+
+def test_twine(dist): ok(sh(sys.executable, '-m', 'twine', 'check', '--strict', *dist, cwd=TOP))
+
+def test_metadata(dist, meta):
+    assert (meta['Name'],meta['Version'],meta['Requires-Python'],meta['License-Expression'])==('cifar_cam', VERSION, '>=3.10', 'Apache-2.0')
+    assert {o.partition(',')[0] for o in meta.get_all('Project-URL')}=={'Repository','Documentation','Changelog','Issues'}
+    assert {f'Programming Language :: Python :: 3.{o}' for o in range(10, 14)} | {'Typing :: Typed'} <= set(meta.get_all('Classifier'))
+    with zipfile.ZipFile(dist[1]) as z: points = z.read(f'cifar_cam-{VERSION}.dist-info/entry_points.txt').decode()
+    cfg = ConfigParser()
+    cfg.read_string(points)
+    assert {k: dict(cfg[k]) for k in cfg.sections()}=={'console_scripts': {'cifar-cam': 'cifar_cam.cli:main'}, 'nbdev': {'cifar_cam': 'cifar_cam._modidx:d'}}
+
+def test_extras(meta):
+    needs = defaultdict(set)
+    for o in meta.get_all('Requires-Dist'):
+        req,_,extra = o.partition('; extra == ')
+        needs[extra.strip('"')].add(re.match(r'[\w.-]+', req)[0])
+    assert set(meta.get_all('Provides-Extra'))==set(needs)-{''}=={'dev','label','track','distributed'}
+    assert needs['']==set('fastai torch torchvision albumentations grad-cam matplotlib safetensors filelock jinja2'.split())
+    assert (needs['label'],needs['track'],needs['distributed'])==({'cleanlab'}, {'tensorboard','wandb'}, {'accelerate'})
+    assert {'nbdev','pytest','build','twine','mypy','cleanlab','accelerate','tensorboard'} <= needs['dev']
+
+def links(text):
+    "(where it leads, is it a picture?) for each link of Markdown or HTML, code left out"
+    text = re.sub(r'^```.*?^```|`[^`\n]*`', '', text, flags=re.S|re.M)
+    return [(b or d, bool(a) or c=='src') for a,b,c,d in re.findall(r'(!\[[^\]]*)?\]\(([^)\s]+)[^)]*\)|\b(src|href)="([^"]+)"', text)]
+
+def test_description(copy, meta):
+    "The README: its links lead to files of the repository, and, as soon as the project has a home, to that home's address of the same files"
+    readme = (TOP/'README.md').read_text()
+    assert meta['Description-Content-Type']=='text/markdown' and meta.get_payload(decode=True).decode().strip()==readme.strip()
+    there = copy.parent/'hosted'
+    shutil.copytree(copy, there)
+    f = there/'pyproject.toml'
+    f.write_text(re.sub('github.com/[^/"]+|[^/"]+(?=[.]github[.]io)', lambda m: 'github.com/an-owner' if '/' in m[0] else 'an-owner', f.read_text()))
+    ok(sh(sys.executable, 'tools/readme.py', cwd=there, PYTHONPATH=str(there)))
+    got = links((there/'README.md').read_text())
+    homes = 'https://raw.githubusercontent.com/an-owner/cifar_cam/main/','https://github.com/an-owner/cifar_cam/blob/main/'
+    ours = [(o[len(h):],pic,h) for o,pic in got for h in homes if o.startswith(h)]
+    assert len(ours)>10 and all((there/o.partition('#')[0]).is_file() and h==homes[not pic] for o,pic,h in ours), ours
+    assert not [o for o,_ in got if not re.match('https://|#', o)]
+    if 'OWNER' in (TOP/'pyproject.toml').read_text():
+        near = [o.partition('#')[0] for o,_ in links(readme) if not re.match(r'\w+:|#', o)]
+        assert sorted(near)==sorted(o.partition('#')[0] for o,*_ in ours) and all((TOP/o).is_file() for o in near), near
+
+def new_modules(user, code, before='', after=''):
+    "Names of the modules that `code` imports in a fresh process, more than `before` does"
+    py,work = user
+    code = f'import sys\n{before}\nseen = set(sys.modules)\n{code}\nnew = set(sys.modules)-seen\n{after}\nprint("|".join(new))'
+    return set(ok(sh(py, '-c', code, cwd=work, PYTHONWARNINGS='ignore')).strip().splitlines()[-1].split('|'))
+
+def test_import_is_light(user):
+    assert new_modules(user, 'import cifar_cam')=={'cifar_cam'}
+    cli = {o.partition('.')[0] for o in new_modules(user, 'import cifar_cam.cli')}
+    assert not cli & {'torch','fastai','numpy','pandas','matplotlib'}, cli   # `cifar-cam --help` answers at once
+
+def test_all_imports_little_more_than_fastai(user):
+    "albumentations and what it needs are imported where they are first used, with its question to the network switched off"
+    new = {o.partition('.')[0] for o in new_modules(user, 'from cifar_cam.all import *',
+        'import os; os.environ.pop("NO_ALBUMENTATIONS_UPDATE", None)\nfrom fastai.vision.all import *',
+        'assert os.environ["NO_ALBUMENTATIONS_UPDATE"]=="1"\nbaseline_augs()\nassert "albumentations" in sys.modules')}
+    assert {'cifar_cam','pytorch_grad_cam'} <= new
+    assert not new & {'albumentations','pydantic','cleanlab','accelerate','wandb','tensorboard','nbdev','pytest','torch','torchvision'}, new
+
+def test_commands(user):
+    "The installed command, as a newcomer tries it, away from the repository"
+    py,work = user
+    exe,mod = [py.parent/'cifar-cam'],[py,'-m','cifar_cam']
+    for cmd in exe,mod:
+        assert ok(sh(*cmd, '--version', cwd=work)).strip()==VERSION
+        assert 'usage: cifar-cam COMMAND' in ok(sh(*cmd, '--help', cwd=work))==ok(sh(*cmd, cwd=work))
+    said = ok(sh(*mod, 'doctor', cwd=work, FASTAI_HOME=str(work/'fastai'), CIFAR_CAM_DATA=''))
+    assert re.search(rf'^cifar_cam +{re.escape(VERSION)}$', said, re.M) and re.search('^torch +[0-9]', said, re.M) and '--data digits' in said
+    for bad,word in (['fly'],"no command 'fly'"),(['doctor','--fast'],'--fast'),(['explain','nowhere'],'nowhere'):
+        res = sh(*exe, *bad, cwd=work)
+        assert res.returncode==1 and res.stderr.count('\n')==1 and res.stderr.startswith('cifar-cam: ') and word in res.stderr, res.stderr
+    assert {o.name for o in work.iterdir()} <= {'fastai'}
+
+def test_types(user):
+    "A type checker reads the annotations, knows the methods of `CamMaps`, and finds the one mistake"
+    py,work = user
+    (work/'mine.py').write_text('''from cifar_cam.all import CAMInterpretation, CamMaps, baseline_augs, cam, cifar_dls, digits_path, resnet_learner
+dls = cifar_dls(digits_path(), bs=64, augs=baseline_augs())
+learn = resnet_learner(dls, recipe='fast')
+learn.fit_recipe()
+maps: CamMaps = cam(learn, dls.one_batch()[0], layers=['layer3'])
+maps.show(maps.heat('layer3', (32,32)))
+CAMInterpretation.from_learner(learn).plot_cams(3)
+dls = cifar_dls(digits_path(), bs='64')
+''')
+    res = sh(sys.executable, '-m', 'mypy', '--strict', '--python-executable', py, '--cache-dir', work.parent/'mypy', 'mine.py', cwd=work)
+    (work/'mine.py').unlink()
+    errors = [o for o in res.stdout.splitlines() if ' error: ' in o]
+    assert len(errors)==1 and errors[0].startswith('mine.py:8: ') and '"bs"' in errors[0], res.stdout+res.stderr
