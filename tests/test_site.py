@@ -173,6 +173,6 @@ def test_looks(browser, host, name, width):
     "Nothing hangs out at the side, and every picture is drawn"
     page = browser.new_page(viewport=dict(width=width, height=900))
     page.goto(f'{host}{name}.html')
-    assert page.evaluate('document.documentElement.scrollWidth')<=width
+    assert not page.evaluate("[...document.querySelectorAll('main > *, main section > *, main img, main pre')].filter(o => o.getBoundingClientRect().right>innerWidth).map(o => o.outerHTML.slice(0, 200))")
     assert page.evaluate('[...document.images].every(o => o.complete && o.naturalWidth>0)')
     page.close()
