@@ -97,12 +97,19 @@ def _where(mask, a, b): return torch.where(mask[:,None,None,None], a, b)
 # %% ../nbs/01_augment.ipynb #cd73aa0d
 class RandomFlip(BatchAug):
     "Mirror a picture with probability `p`"
-    def __init__(self, p=.5): super().__init__(); self.p = p
+    def __init__(self,
+        p=.5 # From 0 to 1
+    ):
+        super().__init__()
+        self.p = p
     def change(self, x): return _where(self.rand(x)<self.p, x.flip(3), x)
 
 class RandomPadCrop(BatchAug):
     "Pad by `pad` pixels, with `fill` or, if None, the picture's mirror image, and cut out the old size somewhere (He et al. 2015)"
-    def __init__(self, pad=4, fill=None): super().__init__(); store_attr()
+    def __init__(self,
+        pad=4, # Pixels at each side
+        fill=None # A colour as the batch has it; None: the mirror image
+    ): super().__init__(); store_attr()
     def change(self, x):
         (n,c,h,w),p = x.shape,self.pad
         if self.fill is None: padded = F.pad(x, [p]*4, mode='reflect')
@@ -115,7 +122,11 @@ class RandomPadCrop(BatchAug):
 
 class RandomGrey(BatchAug):
     "Take the colours away with probability `p`; the grey is a TV's (ITU-R BT.601)"
-    def __init__(self, p=.3): super().__init__(); self.p = p
+    def __init__(self,
+        p=.3 # From 0 to 1
+    ):
+        super().__init__()
+        self.p = p
     def change(self, x):
         grey = (x*x.new_tensor([.299,.587,.114]).view(1,3,1,1)).sum(1, keepdim=True).expand_as(x)
         return _where(self.rand(x)<self.p, grey, x)
@@ -161,7 +172,12 @@ class RandomAffine(BatchAug):
 
 class PickOne(BatchAug):
     "One of `augs` for each picture, with probabilities `ps`, as albumentations' `OneOf`"
-    def __init__(self, augs, ps): super().__init__(); self.augs,self.ps = L(augs),list(ps)
+    def __init__(self,
+        augs, # Batch augmentations
+        ps # A probability each, which add up to 1
+    ):
+        super().__init__()
+        self.augs,self.ps = L(augs),list(ps)
     def seed(self, seed=0):
         super().seed(seed)
         for i,o in enumerate(getattr(self, 'augs', ())): o.seed(seed+i+1)

@@ -524,10 +524,10 @@ def _copied(model, layers):
 @dataclass
 class LogitLedger:
     "Each cell's share in a logit: `cells` (n x height x width) and `bias` (n) add up to `logit` (n), but for `difference`"
-    cells:np.ndarray
-    bias:np.ndarray
-    logit:np.ndarray
-    targets:list
+    cells:np.ndarray # Shares of the cells, n x height x width
+    bias:np.ndarray # Share of the last layer's bias, n
+    logit:np.ndarray # What the model gave, n
+    targets:list # The class of each, or a pair for a contrast
     @property
     def difference(self): return np.abs(self.cells.sum((1,2), dtype=float)+self.bias-self.logit).max()
     def __repr__(self): return f'{len(self.cells)} ledgers of {self.cells.shape[1]}x{self.cells.shape[2]} cells: cells + bias = logit, to {self.difference:.1e}'

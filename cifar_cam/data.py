@@ -120,8 +120,6 @@ def digits_path(
     return dest
 
 # %% ../nbs/00_data.ipynb #be59c218
-cifar10_vocab = 'airplane automobile bird cat deer dog frog horse ship truck'.split()
-
 def _unpack(arch):
     "The data set folder in the archive `arch`, unpacked once"
     with open(arch, 'rb') as f: sha = hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(f.read()).hexdigest()
@@ -180,6 +178,9 @@ def cifar10_path(
     dest = fastai_path('data')/'cifar10'
     return check_folder(dest, counts=(5000,1000)) if dest.exists() else _download(dest)
 
+# %% ../nbs/00_data.ipynb #65c415e0
+cifar10_vocab = 'airplane automobile bird cat deer dog frog horse ship truck'.split()
+
 # %% ../nbs/00_data.ipynb #d27d9334
 def picture_files(
     path, # A folder with a folder for each class
@@ -200,7 +201,11 @@ def picture_files(
 class Square(Transform):
     "The middle square of a picture, scaled to `size` x `size` pixels"
     order = 1
-    def __init__(self, size): super().__init__(); self.size = size
+    def __init__(self,
+        size # Height and width of what comes out, in pixels
+    ):
+        super().__init__()
+        self.size = size
     def encodes(self, o:PILImage):
         return o if o.size==(self.size,self.size) else type(o)(ImageOps.fit(o, (self.size,self.size), Image.Resampling.BILINEAR))
 

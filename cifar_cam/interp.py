@@ -143,7 +143,7 @@ def _axes(ax, figsize):
 @patch
 def plot_confusion_matrix(self:CAMInterpretation,
     normalize:bool=False, # Shares of the actual class, instead of counts
-    title:str='Confusion matrix',
+    title:str='Confusion matrix', # Above the figure
     cmap:str='Blues', # A matplotlib colour map
     norm_dec:int=2, # Decimals of shares
     plot_txt:bool=True, # Write the figures into the cells

@@ -104,7 +104,10 @@ class DeviceMixedPrecision(MixedPrecision):
 class Penalty(Callback):
     "Add `l1` times the sum of the weights' absolute values and `l2` times the sum of their squares to the training loss"
     run_valid = False
-    def __init__(self, l1=0., l2=0.): self.l1,self.l2 = l1,l2
+    def __init__(self,
+        l1=0., # Weight of the sum of absolute values
+        l2=0. # Weight of the sum of squares
+    ): self.l1,self.l2 = l1,l2
     def after_loss(self):
         for w,f in (self.l1,torch.abs),(self.l2,torch.square):
             if w: self.learn.loss_grad = self.learn.loss_grad + w*sum(f(p).sum() for p in self.model.parameters())
@@ -113,7 +116,9 @@ class Penalty(Callback):
 class LabelSmoothing(Callback):
     "Spread a share `eps` of the training target evenly over all classes"
     run_valid,order = False,-1
-    def __init__(self, eps=.1): self.eps = eps
+    def __init__(self,
+        eps=.1 # From 0, which changes nothing, to 1
+    ): self.eps = eps
     def after_loss(self):
         self.learn.loss_grad = (1-self.eps)*self.learn.loss_grad - self.eps*F.log_softmax(self.pred.float(), 1).mean()
 
@@ -239,7 +244,9 @@ def _sgd_opt(r, groups, lr, **kwargs):
 class ProgressiveResizing(Callback):
     "While training, resize pictures to the size that `sizes` has for the epoch"
     order = 5
-    def __init__(self, sizes): self.sizes = sizes
+    def __init__(self,
+        sizes # A tuple of (share of the epochs, height and width in pixels)
+    ): self.sizes = sizes
     def size(self,
         epoch:int, # Counted from 0
         n_epoch:int # Of the whole training
@@ -255,7 +262,11 @@ class ProgressiveResizing(Callback):
 class StepDecay(Callback):
     "Set the learning rate to `lr` times `gamma` to the number of steps done: one every `step_size` epochs, or at each epoch of a tuple"
     run_valid = False
-    def __init__(self, lr, step_size, gamma): store_attr()
+    def __init__(self,
+        lr, # Learning rate of the first epochs
+        step_size, # Epochs between two steps, or a tuple of the epochs, from 0, that begin with one
+        gamma # What a step multiplies the learning rate by
+    ): store_attr()
     def before_train(self):
         n = sum(self.epoch>=o for o in self.step_size) if is_listy(self.step_size) else self.epoch//self.step_size
         self.opt.set_hyper('lr', self.lr*self.gamma**n)

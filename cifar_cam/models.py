@@ -32,7 +32,11 @@ class BasicBlock(nn.Module):
 # %% ../nbs/02_models.ipynb #138b0e99
 class ResNet18(nn.Module):
     "ResNet18 for small images: 3x3 stem of stride 1, no max-pool (He et al. 2015, as in kuangliu/pytorch-cifar)"
-    def __init__(self, n_out=10, width=64, dropout=0.):
+    def __init__(self,
+        n_out=10, # Number of classes
+        width=64, # Channels of the first stage, doubled in each that follows
+        dropout=0. # Share of features dropped before the last layer, while training
+    ):
         super().__init__()
         self.arch = dict(name='resnet18', n_out=n_out, width=width, dropout=dropout)
         ws = [width, width, 2*width, 4*width, 8*width]

@@ -1,0 +1,178 @@
+"The documentation, built by tools/site.py: pages, links, pictures, names, search, and how it looks on a narrow screen."
+import ast, base64, importlib, inspect, json, os, re, shutil, subprocess, sys, threading
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from fastcore.docments import docments
+from nbdev.config import get_config, nbpath2html
+from nbdev.doclinks import patch_name
+
+if sys.version_info<(3,11): pytest.skip('smalldocs needs Python 3.11', allow_module_level=True)
+sync = pytest.importorskip('playwright.sync_api')
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+top = Path(__file__).resolve().parent.parent
+cfg = get_config(top)
+url,code_url = f'{cfg.doc_host}{cfg.doc_baseurl}/',f'{cfg.git_url}/blob/{cfg.branch}/'
+notebooks = sorted(o.relative_to(cfg.nbs_path) for o in cfg.nbs_path.rglob('*.ipynb') if '.ipynb_checkpoints' not in o.parts)
+modules = {str(o): m[1] for o in notebooks if (m := re.search(r'#\| default_exp (\w+)', (cfg.nbs_path/o).read_text(encoding='utf-8')))}
+
+class Page(HTMLParser):
+    "What stands in a page: its anchors, its links, its pictures, and the words of its main part"
+    def __init__(self, fn):
+        super().__init__()
+        self.ids,self.links,self.pictures,self.words,self.main = set(),[],[],'',False
+        self.feed(fn.read_text(encoding='utf-8'))
+
+    def handle_starttag(self, tag, attrs):
+        d = dict(attrs)
+        self.ids.add(d.get('id'))
+        if tag=='main': self.main = True
+        if tag=='img': self.pictures.append(d['src'])
+        elif (to := d.get('href') or d.get('src')): self.links.append(to)
+
+    def handle_endtag(self, tag): self.main = self.main and tag!='main'
+    def handle_data(self, s):
+        if self.main: self.words += s
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    dest = tmp_path_factory.mktemp('site')/'docs'
+    done = subprocess.run([sys.executable, 'tools/site.py', dest], cwd=top, capture_output=True, text=True)
+    assert not done.returncode, done.stderr[-3000:]
+    return dest
+
+@pytest.fixture(scope='module')
+def pages(site): return {o.relative_to(site).as_posix(): Page(o) for o in site.rglob('*.html')}
+
+def lost(site, pages, page, href):
+    "Does `href`, on `page`, lead to a file that is not there, or to an anchor that its page does not have?"
+    if href.startswith(code_url):   # source code of this repository
+        fn,_,line = href.removeprefix(code_url).partition('#L')
+        return not (top/fn).is_file() or int(line or 1)>len((top/fn).read_text(encoding='utf-8').splitlines())
+    to = urlsplit(href)
+    if to.scheme or to.netloc: return href.startswith(url)   # elsewhere; a link to this site's own pages is relative
+    fn = (site/page).parent/unquote(to.path) if to.path else site/page
+    if fn.is_dir(): fn = fn/'index.html'
+    own = pages.get(os.path.relpath(fn.resolve(), site.resolve()))
+    return not fn.is_file() or bool(to.fragment and own and unquote(to.fragment) not in own.ids)
+
+def test_every_notebook_has_a_page_with_its_figures(pages):
+    assert len(notebooks)>9
+    for fn in notebooks:
+        page = pages[nbpath2html(fn).as_posix()]
+        assert len(page.words.split())>100, f'{fn}: next to nothing on its page'
+        shown = [o for c in json.loads((cfg.nbs_path/fn).read_text(encoding='utf-8'))['cells'] if c['cell_type']=='code' and not re.search(r'^#\| *(hide|export)', ''.join(c['source']), re.M)
+                 for o in c['outputs'] if 'image/png' in o.get('data', {})]
+        assert len(page.pictures)>=len(shown), f'{fn}: {len(shown)} figures, {len(page.pictures)} on its page'
+
+def test_every_link_leads_somewhere(site, pages):
+    assert sum(len(o.links) for o in pages.values())>1000
+    assert not [(page,href) for page,o in pages.items() for href in o.links if lost(site, pages, page, href)]
+
+def test_every_picture_is_there(site, pages):
+    found = [(page,src) for page,o in pages.items() for src in o.pictures]
+    assert found
+    for page,src in found:
+        if src.startswith('data:image/png;base64,'): assert base64.b64decode(src.partition(',')[2], validate=True)[:4]==b'\x89PNG', page
+        elif not urlsplit(src).scheme: assert not lost(site, pages, page, src), (page, src)
+
+def public(module):
+    "The names of `module` that users may call: what it exports, and the methods that it adds to classes"
+    tree = ast.parse((cfg.lib_path/f'{module}.py').read_text(encoding='utf-8'))
+    added = [n for o in tree.body if isinstance(o, ast.FunctionDef) for n in [patch_name(o)] if '.' in n and not o.name.startswith('_')]
+    return importlib.import_module(f'{cfg.lib_name}.{module}').__all__ + added
+
+def unsaid(o):
+    "The arguments of `o` that no comment describes"
+    if isinstance(o, type) and '__init__' not in vars(o): return []
+    said = docments(o)
+    return [k for k,p in inspect.signature(o).parameters.items() if k!='self' and p.kind not in (p.VAR_POSITIONAL,p.VAR_KEYWORD) and not said.get(k)]
+
+@pytest.mark.parametrize('nb,module', modules.items())
+def test_every_public_name_is_documented(pages, nb, module):
+    page,mod,names = pages[nbpath2html(Path(nb)).as_posix()],importlib.import_module(f'{cfg.lib_name}.{module}'),public(module)
+    assert names
+    assert not [n for n in names if n.lower() not in page.ids], 'these have no entry on their page'
+    for n in names:
+        o = mod
+        for part in n.split('.'): o = getattr(o, part)
+        if not callable(o): continue
+        assert o.__doc__, f'{n} says nothing of itself'
+        assert not unsaid(o), f'{n}: an argument without a word'
+        assert f'{n.rpartition(".")[2]}(' in page.words, n
+
+def test_markdown_for_machines(site, pages):
+    "llms.txt lists all pages, whose Markdown is there, also where module docstrings say, with its links and pictures"
+    listed = re.findall(r'\]\((.*?)\)', (site/'llms.txt').read_text(encoding='utf-8'))
+    assert sorted(o.removeprefix(url).replace('.llms.md', '.html') for o in listed)==sorted(pages)
+    said = [re.search(r'^Docs: (\S+)', importlib.import_module(f'{cfg.lib_name}.{m}').__doc__, re.M)[1] for m in modules.values()]
+    for o in listed+said:
+        fn = site/o.removeprefix(url)
+        text = re.sub(r'^(```+).*?^\1', '', fn.read_text(encoding='utf-8'), flags=re.S|re.M)
+        assert len(text)>300, fn
+        for to in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'(`+).+?\1', '', text)):
+            assert urlsplit(to).scheme or (fn.parent/unquote(to.partition('#')[0])).exists(), (fn.name, to)
+
+@pytest.fixture(scope='module')
+def browser():
+    if CHROMIUM is None:
+        assert not os.environ.get('CI'), 'no browser: install chromium'
+        pytest.skip('no Chromium to drive')
+    with sync.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield b
+        b.close()
+
+@pytest.fixture(scope='module')
+def host(site):
+    "Where the site is served"
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_): pass
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{server.server_port}/'
+    server.shutdown()
+
+@pytest.fixture
+def page(browser, host):
+    "A page; at the end: nothing in the console, and nothing but badges was asked of another host"
+    page,heard,asked = browser.new_page(),[],[]
+    page.on('console', lambda m: None if m.location['url'].endswith('favicon.ico') or not m.location['url'].startswith(host) else heard.append(m.text))
+    page.on('pageerror', lambda e: heard.append(str(e)))
+    page.on('request', lambda r: None if r.url.startswith((host,'data:')) or r.resource_type=='image' else asked.append(r.url))
+    yield page
+    page.close()
+    assert not heard and not asked, (heard, asked)
+
+@pytest.mark.parametrize('start', ['index.html', 'tutorials/own_pictures.html'])
+def test_search_finds_a_function(page, host, start):
+    page.goto(host+start)
+    page.fill('.smalldocs-search input', 'logit_ledger')
+    page.locator('.search-result', has_text='logit_ledger').first.click()
+    page.wait_for_url('**/cam.html#*')
+    assert page.locator('#logit_ledger').is_visible()
+
+def listed(contents): return [o for c in contents for o in (listed(c['contents']) if isinstance(c, dict) else [c])]
+
+def test_sidebar_has_all_pages_in_order(page, pages, host):
+    bar = listed(yaml.safe_load((cfg.nbs_path/'sidebar.yml').read_text())['website']['sidebar']['contents'])
+    page.goto(host+'cam.html')
+    hrefs = page.eval_on_selector_all('#quarto-sidebar a.sidebar-link[href]', 'os => os.map(o => o.href)')
+    shown = [urlsplit(o).path.lstrip('/') for o in hrefs if not o.endswith('#')]
+    assert shown==[nbpath2html(Path(o)).as_posix() if o.endswith('.ipynb') else o.replace('.md', '.html') for o in bar]
+    assert sorted(shown)==sorted(pages)
+
+@pytest.mark.parametrize('width', [380, 1300])
+@pytest.mark.parametrize('name', ['index', 'tutorials/train_and_look', 'interp', 'troubleshooting'])
+def test_looks(browser, host, name, width):
+    "Nothing hangs out at the side, and every picture is drawn"
+    page = browser.new_page(viewport=dict(width=width, height=900))
+    page.goto(f'{host}{name}.html')
+    assert not page.evaluate("[...document.querySelectorAll('main > *, main section > *, main img, main pre')].filter(o => o.getBoundingClientRect().right>innerWidth).map(o => o.outerHTML.slice(0, 200))")
+    assert page.evaluate("[...document.images].every(o => o.complete && o.naturalWidth>0 || o.src.startsWith('https:'))")
+    page.close()
