@@ -1,0 +1,89 @@
+"The tutorials as people meet them: top to bottom under a real Jupyter kernel, in a folder of their own. $CIFAR_CAM_KERNEL_PYTHON names the Python of another environment, which has ipykernel, to run them in."
+import json, os, sys
+from pathlib import Path
+from types import ModuleType
+
+import nbformat, pytest
+from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+
+TOP = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((TOP/'nbs'/'tutorials').glob('*.ipynb'))
+PYTHON = os.environ.get('CIFAR_CAM_KERNEL_PYTHON', '')
+LARGEST = 1.5*2**20
+
+def read(fn): return nbformat.read(fn, as_version=4)
+def code(nb): return [o for o in nb.cells if o.cell_type=='code']
+def images(cell): return sum('image/png' in o.get('data', {}) for o in cell.outputs)
+
+each = pytest.mark.parametrize('fn', NOTEBOOKS, ids=lambda o: o.stem)
+
+@pytest.fixture
+def kernel(tmp_path):
+    "Makes a kernel of the Python that is asked for, at the size that needs no GPU; of another environment, it must have its own package"
+    env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN') and not (PYTHON and k in ('PYTHONPATH','PYTHONHOME','VIRTUAL_ENV'))}
+    spec = tmp_path/'kernels'/'tutorials'
+    spec.mkdir(parents=True)
+    (spec/'kernel.json').write_text(json.dumps(dict(argv=[PYTHON or sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='tutorials', language='python')))
+    def make(): return AsyncKernelManager(kernel_name='tutorials', kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(spec.parent)]))
+    return make,env
+
+@each
+def test_runs_in_a_kernel(fn, kernel, tmp_path):
+    (make,env),nb,saved = kernel,read(fn),read(fn)
+    for o in code(nb): o.outputs,o.execution_count = [],None
+    nb.cells.append(nbformat.v4.new_code_cell('import cifar_cam; print(cifar_cam.__file__)'))
+    there = tmp_path/'elsewhere'   # nothing of the repository beside it
+    there.mkdir()
+    NotebookClient(nb, km=make(), timeout=300, startup_timeout=120, resources=dict(metadata=dict(path=str(there)))).execute(env=env)
+    ran = code(nb)
+    assert all(o.execution_count for o in ran)
+    for a,b in zip(code(saved), ran): assert bool(images(a))==bool(images(b)), f'figures saved: {images(a)}, drawn: {images(b)}\n{a.source}'
+    assert sum(map(images, ran))>3
+    where = Path(''.join(o.text for o in ran[-1].outputs).strip())
+    if PYTHON: assert where.is_relative_to(Path(PYTHON).absolute().parent.parent), f'the kernel has the package of {where}'
+    assert not list(there.rglob('*.safetensors')), 'a run at the small size was left behind'
+
+def install_cell(nb): return next(o for o in code(nb))
+
+@each
+def test_installs_in_colab_only(fn, monkeypatch):
+    "The first cell, run where Colab is and where it is not"
+    from nbdev.config import get_config
+    asked,shell = [],InteractiveShell()
+    shell.register_magic_function(asked.append, magic_name='pip')
+    source = install_cell(read(fn)).source
+    def run(): assert shell.run_cell(source).success
+    run()
+    assert not asked
+    monkeypatch.setitem(sys.modules, 'google.colab', ModuleType('google.colab'))
+    run()
+    (args,) = asked
+    assert args.split()[0]=='install' and args.split()[-1]==f'git+{get_config(TOP).git_url}'
+
+@each
+def test_badge(fn):
+    "Badge and install cell name the owner that pyproject.toml names; if not: python tools/colab.py"
+    from nbdev.config import get_config
+    sys.path.insert(0, str(TOP/'tools'))
+    try: from colab import owned
+    finally: sys.path.pop(0)
+    text = fn.read_text(encoding='utf-8')
+    assert owned(text, fn.name, get_config(TOP).git_url)==text, 'run python tools/colab.py'
+    title,badge = read(fn).cells[:2]
+    assert title.source.startswith('# ') and f"/blob/main/nbs/tutorials/{fn.name})" in badge.source
+    assert 'someone' in owned(text, fn.name, 'https://github.com/someone/cifar_cam')
+
+@each
+def test_saved(fn):
+    "What is saved: small, with figures, without bars or paths of a machine, and with no cell that never runs"
+    nb = read(fn)
+    assert fn.stat().st_size<LARGEST
+    for o in code(nb):
+        assert not {'eval','slow','skip'} & set(o.source.split('\n')[0].replace('#|', '').replace(':', ' ').split()) or not o.source.startswith('#|'), o.source
+        for out in o.outputs:
+            shown = json.dumps({k: v for k,v in out.items() if k!='data'} | {k: v for k,v in out.get('data', {}).items() if not k.startswith('image/')})
+            assert out.output_type!='error' and not any(w in shown for w in ('/tmp', '/home/', '/root', 'site-packages', '█', '<progress')), shown[:300]
+    assert sum(map(images, code(nb)))>3
