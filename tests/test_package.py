@@ -78,8 +78,8 @@ def test_metadata(dist, meta):
 def test_extras(meta):
     needs = defaultdict(set)
     for o in meta.get_all('Requires-Dist'):
-        req,_,extra = o.partition('; extra == ')
-        needs[extra.strip('"')].add(re.match(r'[\w.-]+', req)[0])
+        extra = re.search(r'extra == "(\w+)"', o)
+        needs[extra[1] if extra else ''].add(re.match(r'[\w.-]+', o)[0])
     assert set(meta.get_all('Provides-Extra'))==set(needs)-{''}=={'dev','label','track','distributed'}
     assert needs['']==set('fastai torch torchvision albumentations grad-cam matplotlib safetensors filelock jinja2'.split())
     assert (needs['label'],needs['track'],needs['distributed'])==({'cleanlab'}, {'tensorboard','wandb'}, {'accelerate'})
