@@ -31,7 +31,7 @@ def lab(tmp_path):
         fn.write_text(json.dumps(kw))
     setting('notebook-extension/tracker', windowingMode='none')                       # all cells are in the page, whether in view or not
     setting('apputils-extension/notification', checkForUpdates=False, fetchNews='false')
-    env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN')}
+    env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN','MPLBACKEND')}
     env |= dict(JUPYTER_CONFIG_DIR=str(conf), JUPYTER_RUNTIME_DIR=str(runtime), JUPYTERLAB_SETTINGS_DIR=str(conf/'lab'/'user-settings'), JUPYTERLAB_WORKSPACES_DIR=str(conf/'lab'/'workspaces'))
     log = open(tmp_path/'log', 'w')
     server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ServerApp.ip=127.0.0.1', '--ServerApp.port=0', f'--IdentityProvider.token={TOKEN}',
@@ -65,6 +65,7 @@ def browser():
 
 PROMPTS = '.jp-CodeCell .jp-InputPrompt'
 ERROR = '[data-mime-type="application/vnd.jupyter.error"]'
+BEGUN = "[...document.querySelectorAll('PROMPTS')].some(o => /[*\\d]/.test(o.textContent))".replace('PROMPTS', PROMPTS)
 DONE = """n => {
     const prompts = [...document.querySelectorAll('PROMPTS')].map(o => o.textContent.trim());
     return document.querySelector('ERROR') || (prompts.length==n && prompts.every(o => /^\\[\\d+\\]:$/.test(o)));
@@ -76,9 +77,13 @@ def test_run_all(lab, browser):
     page.set_default_timeout(60_000)
     page.goto(f'{url}lab/tree/{FN.name}?token={TOKEN}')
     page.locator('.jp-CodeCell').nth(n_cells-1).wait_for(state='attached')
-    page.locator('.jp-NotebookPanel-toolbar [data-status="idle"], .jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(state='attached')
-    page.get_by_role('menuitem', name='Run', exact=True).click()
-    page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
+    page.get_by_text('| Idle').first.wait_for()       # in the status bar: the page is connected to the kernel
+    for _ in range(5):                                # what is asked of a kernel that is not quite there yet gets lost
+        page.get_by_role('menuitem', name='Run', exact=True).click()
+        page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
+        try: page.wait_for_function(BEGUN, timeout=10_000)
+        except sync.TimeoutError: continue
+        break
     try: page.wait_for_function(DONE, arg=n_cells, timeout=180_000)
     except sync.TimeoutError: pytest.fail(f'not done: {page.locator(PROMPTS).all_inner_texts()}, {n_cells} code cells')
     assert not page.locator(ERROR).count(), page.locator(ERROR).first.inner_text()

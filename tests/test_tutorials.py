@@ -23,7 +23,7 @@ each = pytest.mark.parametrize('fn', NOTEBOOKS, ids=lambda o: o.stem)
 @pytest.fixture
 def kernel(tmp_path):
     "Makes a kernel of the Python that is asked for, at the size that needs no GPU; of another environment, it must have its own package"
-    env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN') and not (PYTHON and k in ('PYTHONPATH','PYTHONHOME','VIRTUAL_ENV'))}
+    env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN','MPLBACKEND') and not (PYTHON and k in ('PYTHONPATH','PYTHONHOME','VIRTUAL_ENV'))}
     spec = tmp_path/'kernels'/'tutorials'
     spec.mkdir(parents=True)
     (spec/'kernel.json').write_text(json.dumps(dict(argv=[PYTHON or sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='tutorials', language='python')))
