@@ -116,7 +116,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     r = learner.recipe(r, epochs=epochs or _epochs.get(data, r.epochs), bs=bs or r.bs, lr=lr or r.lr)
     pick_precision(precision)
     model = resnet18(width=width)
-    trackers = _trackers(tensorboard, wandb, out)
+    trackers = [] if int(os.getenv('RANK', 0)) else _trackers(tensorboard, wandb, out)
     if resume and (out/'config.json').exists() and not (config := run_config(out)).get('interrupted'):
         _need(config['epochs_done']==r.epochs, f'the run in {out} is complete, after {config["epochs_done"]} epochs: for {r.epochs}, give another --out')
         _say(f'the run in {out} is complete')

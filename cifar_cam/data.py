@@ -346,7 +346,12 @@ class ArrayDL(TfmdDL):
             if aug:
                 with self._seeded(b[0]):
                     tfm.seeded(aug)
-                    for i,a in enumerate(x): x[i] = aug(image=a)['image']
+                    for i,a in enumerate(x):
+                        res = aug(image=a)['image']
+                        if getattr(res, 'dtype', None)!=x.dtype or res.shape!=a.shape:
+                            raise ValueError(f'the augmentations give {getattr(res, "dtype", type(res).__name__)}, {"x".join(map(str, getattr(res, "shape", ())))}, where uint8, {"x".join(map(str, a.shape))} is expected: '
+                                             'leave normalising and tensors to `cifar_dls`, and give it the size as `size=`')
+                        x[i] = res
             yield TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(self.targets[b])
 
     def new(self, dataset=None, cls=None, **kwargs):

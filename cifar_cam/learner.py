@@ -38,7 +38,7 @@ class Recipe:
     schedule:str = 'step'    # 'step': step decay; 'one_cycle': up in a straight line for a fifth of the steps, and down to 0
     step_size:int = 25       # epochs after which the learning rate is multiplied by `gamma`; or a tuple, the epochs at which
     gamma:float = .5         # see `step_size`
-    sizes:tuple = ()         # progressive resizing: (share, pixels) of each part of the epochs; () trains at the data's size
+    sizes:tuple = ()         # progressive resizing: (share, pixels) of each part of the epochs, the last standing for the data's size; () trains at that
     augs:str = 'baseline'    # augmentations: 'baseline', 'crop' (pad-and-crop, flip), 'cutout' (those, and cut-out), or 'none'
     crop:int = 4             # pixels to pad before a crop, at 32 pixels
     label_smoothing:float = 0. # share of the target that is spread over all classes
@@ -242,7 +242,7 @@ def _sgd_opt(r, groups, lr, **kwargs):
 
 # %% ../nbs/03_learner.ipynb #0e5b1f49
 class ProgressiveResizing(Callback):
-    "While training, resize pictures to the size that `sizes` has for the epoch"
+    "While training, resize pictures to the size that `sizes` has for the epoch; the last one stands for the data's own, and the last epoch has it"
     order = 5
     def __init__(self,
         sizes # A tuple of (share of the epochs, height and width in pixels)
@@ -252,10 +252,12 @@ class ProgressiveResizing(Callback):
         n_epoch:int # Of the whole training
     ) -> int: # Pixels
         "The size in an epoch"
+        if epoch==n_epoch-1: return self.sizes[-1][1]
         ends = np.cumsum([o[0] for o in self.sizes])
         return next(s for e,(_,s) in zip(ends, self.sizes) if epoch<round(n_epoch*e/ends[-1]))
     def before_batch(self):
-        x,s = self.xb[0],self.size(self.epoch, self.n_epoch)
+        x = self.xb[0]
+        s = round(self.size(self.epoch, self.n_epoch)*x.shape[-1]/self.sizes[-1][1])
         if x.shape[-1]!=s: self.learn.xb = (F.interpolate(x.as_subclass(Tensor), size=(s,s), mode='bilinear', antialias=True, align_corners=False), *self.xb[1:])
 
 # %% ../nbs/03_learner.ipynb #a7429438
@@ -353,7 +355,7 @@ def staged(
         yield tmp
         for o in tmp.iterdir():
             with open(o, 'rb') as f: os.fsync(f.fileno())
-        for o in sorted(tmp.iterdir()): o.replace(folder/o.name)
+        for o in sorted(tmp.iterdir(), key=lambda o: (o.name=='config.json', o.name)): o.replace(folder/o.name)   # it says that the run is there: last
     except BaseException as e:  # Ctrl-C too: nothing half-written stays, whatever ended the block; it is raised again below
         shutil.rmtree(tmp, ignore_errors=True)
         if new and not any(folder.iterdir()): folder.rmdir()
@@ -502,7 +504,7 @@ def distributed(
             t = LongTensor(t).to('cuda' if gpu else 'cpu')
             torch.distributed.broadcast(t, rank)
             return t.tolist()
-        def restart(self, done=0): self.dl.restart(done)
+        def restart(self, done=0): getattr(self.dl, 'restart', noop)(done)
     class Trainer(DistributedTrainer):
         def _wrap_dl(self, dl): return dl if isinstance(dl, DistributedDL) else DeviceDL(dl, device=self.dls.device)
         def after_fit(self):

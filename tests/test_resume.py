@@ -24,7 +24,7 @@ def test_resume_in_the_shell(tmp_path):
     p = subprocess.Popen([*CLI, *map(str, args), '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, text=True)
     for line in p.stdout:
         if line.startswith('epoch 1/'): break
-    while not list((tmp_path/'run'/'checkpoint').glob('epoch-*')): pass
+    while not list((tmp_path/'run'/'checkpoint').glob('epoch-*')): assert p.poll() is None
     p.send_signal(signal.SIGSTOP)
     res = cli(*args, '--out', tmp_path/'run', '--resume')
     assert res.returncode==1 and res.stderr.count('\n')==1 and 'another process trains' in res.stderr, res.stderr
