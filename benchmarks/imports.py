@@ -3,17 +3,19 @@
     python benchmarks/imports.py [--rounds 10] [--out FILE]
 
 Each import is timed in a fresh process, without the start of Python; the sides run in each round, one after the other, after a round that
-does not count, which fills the disk's cache and writes the byte code. Medians and ranges over rounds.
+does not count, which fills the disk's cache and writes the byte code. What we add to fastai is timed in one process, too: a small difference
+of two large times is mostly noise where the machine does something else. Medians and ranges over rounds.
 """
 import json, statistics, subprocess, sys
 from pathlib import Path
 from fastcore.script import call_parse
 
-SIDES = {'cifar_cam': 'import cifar_cam', 'fastai.vision.all': 'from fastai.vision.all import *', 'cifar_cam.all': 'from cifar_cam.all import *'}
+FASTAI,OURS = 'from fastai.vision.all import *','from cifar_cam.all import *'
+SIDES = {'cifar_cam': ('import cifar_cam',), 'fastai.vision.all': (FASTAI,), 'cifar_cam.all': (OURS,), 'cifar_cam.all after fastai': (OURS,FASTAI)}
 
-def seconds(code):
-    "What `code` takes in a process of its own"
-    code = f'import time; t0 = time.perf_counter()\n{code}\nprint(time.perf_counter()-t0)'
+def seconds(code, before=''):
+    "What `code` takes in a process of its own, after `before`"
+    code = f'{before}\nimport time; t0 = time.perf_counter()\n{code}\nprint(time.perf_counter()-t0)'
     return float(subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 @call_parse
@@ -26,7 +28,7 @@ def main(
     from cifar_cam.learner import _hardware
     secs = {}
     for r in range(rounds+1):
-        now = {k: seconds(v) for k,v in SIDES.items()}
+        now = {k: seconds(*v) for k,v in SIDES.items()}
         if r==0: continue
         for k,v in now.items(): secs.setdefault(k, []).append(v)
         print(f'round {r}: ' + '  '.join(f'{k} {v:.4f}' for k,v in now.items()) + '  s', flush=True)
