@@ -18,7 +18,8 @@ from fastai.vision.all import *
 def _compose(augs):
     "`augs`, one transform, a list of them or a pipeline, as an albumentations `Compose` of its own"
     import albumentations as A
-    augs = L(augs.transforms) if isinstance(augs, A.Compose) else L(augs) if augs is None or is_listy(augs) else L([augs])
+    if isinstance(augs, A.Compose): return deepcopy(augs)
+    augs = L(augs) if augs is None or is_listy(augs) else L([augs])
     bad = augs.filter(lambda o: not isinstance(o, (A.BasicTransform, A.BaseCompose)))
     if bad: raise TypeError(f'{type(bad[0]).__name__} is not an albumentations transform: give `augs` a list such as [A.HorizontalFlip()]')
     return A.Compose(list(augs))
@@ -38,7 +39,7 @@ class AlbumentationsTransform(Transform):
         self.aug = self.pipeline(split_idx)
         return super().__call__(b, split_idx=split_idx, **kwargs)
 
-    def encodes(self, img:PILImage): return type(img)(Image.fromarray(self.seeded(self.aug)(image=np.array(img))['image'])) if self.aug else img
+    def encodes(self, img:PILImage): return type(img)(Image.fromarray(self.changed(self.seeded(self.aug), np.array(img)))) if self.aug else img
 
     def pipeline(self,
         split_idx # 0 for the training set
@@ -53,6 +54,15 @@ class AlbumentationsTransform(Transform):
         "`aug`, with its random numbers taken from Python's `random`"
         aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
         return aug
+
+    def changed(self,
+        aug, # An albumentations `Compose`
+        a:np.ndarray # A picture, uint8, height x width x 3
+    ) -> np.ndarray: # uint8
+        "The picture as `aug` changes it; `ValueError` if that is no longer one"
+        res = aug(image=a)['image']
+        if getattr(res, 'dtype', None)!=np.uint8: raise ValueError(f'the augmentations give {getattr(res, "dtype", type(res).__name__)}, where uint8 is expected: leave normalising and tensors to the loaders')
+        return res
 
     def __repr__(self): return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
 

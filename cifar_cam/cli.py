@@ -110,15 +110,19 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     _need(out or not resume, '--resume: give the folder of the run to go on with as --out')
     out = _free_folder(out, name, resume)
     from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, resnet18, resnet_learner, pick_precision, set_seed, ifnone,
-                               distributed, load_run, run_config, ProgressCallback)
+                               distributed, load_run, run_config, ProgressCallback, torch)
     from cifar_cam import learner
     r = learner.recipe(recipe)
     r = learner.recipe(r, epochs=epochs or _epochs.get(data, r.epochs), bs=bs or r.bs, lr=lr or r.lr)
+    if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))   # a GPU for each process
     pick_precision(precision)
     model = resnet18(width=width)
     trackers = [] if int(os.getenv('RANK', 0)) else _trackers(tensorboard, wandb, out)
     if resume and (out/'config.json').exists() and not (config := run_config(out)).get('interrupted'):
         _need(config['epochs_done']==r.epochs, f'the run in {out} is complete, after {config["epochs_done"]} epochs: for {r.epochs}, give another --out')
+        asked = dict(seed=seed, width=width, n_train=n_train or config['data'].get('n_train'), n_valid=n_valid or config['data'].get('n_valid'), recipe=r)
+        its = dict(seed=config.get('seed'), width=config['arch'].get('width'), n_train=config['data'].get('n_train'), n_valid=config['data'].get('n_valid'), recipe=learner.Recipe(**config['recipe']))
+        for k,v in asked.items(): _need(v==its[k], f'the run in {out} is complete, with {k} {its[k]}, and this one has {v}: give another --out')
         _say(f'the run in {out} is complete')
         return out,load_run(out)
     _check_room(out, 4*sum(p.numel() for p in model.parameters()))

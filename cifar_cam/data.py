@@ -347,10 +347,8 @@ class ArrayDL(TfmdDL):
                 with self._seeded(b[0]):
                     tfm.seeded(aug)
                     for i,a in enumerate(x):
-                        res = aug(image=a)['image']
-                        if getattr(res, 'dtype', None)!=x.dtype or res.shape!=a.shape:
-                            raise ValueError(f'the augmentations give {getattr(res, "dtype", type(res).__name__)}, {"x".join(map(str, getattr(res, "shape", ())))}, where uint8, {"x".join(map(str, a.shape))} is expected: '
-                                             'leave normalising and tensors to `cifar_dls`, and give it the size as `size=`')
+                        res = tfm.changed(aug, a)
+                        if res.shape!=a.shape: raise ValueError(f'the augmentations give pictures of {"x".join(map(str, res.shape))}, where {"x".join(map(str, a.shape))} is expected: give the size as `size=`')
                         x[i] = res
             yield TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(self.targets[b])
 

@@ -290,6 +290,7 @@ def fit_recipe(self:Learner,
     "Train as the recipe says: its epochs, learning rate, schedule and sizes"
     own = {k: kwargs.pop(k) for k in ('schedule','step_size','gamma','sizes') if k in kwargs}
     r = replace(getattr(self, 'recipe', Recipe()), **{k:v for k,v in (own | dict(epochs=n_epoch, lr=lr)).items() if v is not None})
+    if resume and not checkpoint: raise ValueError('resume goes on from a checkpoint: give its folder as `checkpoint=`')
     def whole(o): return isinstance(o, Integral) and o>0
     def number(o): return isinstance(o, Real) and math.isfinite(o) and o>0
     if not whole(r.epochs): raise ValueError(f'n_epoch is {r.epochs}: give a whole number above 0')
@@ -327,7 +328,8 @@ def plot_curves(self:Learner,
     "Loss and accuracy over the epochs: training by batch and epoch, validation by epoch"
     if not getattr(self, 'history', None) or not self.history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
     es,bs = pd.DataFrame(self.history.epochs),pd.DataFrame(self.history.batches)
-    per_epoch = len(bs)/max(len(es), 1)
+    per_epoch = max(len(self.dls.train), 1)
+    if len(bs)<per_epoch*len(es): per_epoch = len(bs)/len(es)   # one of several processes
     fig,axs = plt.subplots(1, 2, figsize=figsize, layout='constrained')
     for ax,k,name,m in (axs[0],'loss','cross-entropy loss',1),(axs[1],'acc','accuracy, %',100):
         smooth = bs[k].rolling(max(len(bs)//100, 1), min_periods=1, center=True).mean()

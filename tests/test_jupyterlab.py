@@ -6,7 +6,6 @@ import nbformat, pytest
 
 sync = pytest.importorskip('playwright.sync_api')
 pytest.importorskip('jupyterlab')
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 FN = Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'train_and_look.ipynb'
 TOKEN = 'a-token-for-this-test-only'
 
@@ -52,16 +51,6 @@ def lab(tmp_path):
         try: server.wait(20)
         except subprocess.TimeoutExpired: server.kill(); server.wait()
         log.close()
-
-@pytest.fixture
-def browser():
-    if CHROMIUM is None:
-        assert not os.environ.get('CI'), 'no browser: install chromium'
-        pytest.skip('no Chromium to drive')
-    with sync.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield b
-        b.close()
 
 PROMPTS = '.jp-CodeCell .jp-InputPrompt'
 ERROR = '[data-mime-type="application/vnd.jupyter.error"]'

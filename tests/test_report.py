@@ -4,7 +4,6 @@ import os, shutil
 import pytest
 
 sync = pytest.importorskip('playwright.sync_api')
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 BAD = '<img src=x onerror=document.title=1>'
 
 @pytest.fixture(scope='module')
@@ -23,16 +22,6 @@ def report(tmp_path_factory):
     with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
     interp = CAMInterpretation.from_learner(learn)
     return interp, interp.report(top/'run', label_issues=False)
-
-@pytest.fixture(scope='module')
-def browser():
-    if CHROMIUM is None:
-        assert not os.environ.get('CI'), 'no browser: install chromium'
-        pytest.skip('no Chromium to drive')
-    with sync.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield b
-        b.close()
 
 @pytest.fixture
 def page(browser, report):

@@ -41,6 +41,37 @@ def test_resume_in_the_shell(tmp_path):
     res = cli(*args, '--out', tmp_path/'run', '--resume')
     assert res.returncode==0 and 'complete' in res.stdout, res
 
+def test_another_run_is_not_this_one(tmp_path):
+    args = 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'run'
+    assert cli(*args).returncode==0
+    for more in ('--seed',2),('--width',4),('--lr',.5):
+        res = cli(*args, *more, '--resume')
+        assert res.returncode==1 and res.stderr.count('\n')==1 and 'give another --out' in res.stderr, res.stderr
+
+def test_killed_while_saving(tmp_path):
+    "Killed when some files of the run are in their place and others not, it is not taken for complete"
+    code = """
+import os, sys
+from pathlib import Path
+from cifar_cam.cli import main
+left,replace = int(sys.argv[1]),Path.replace
+def counted(self, to):
+    global left
+    if self.parent.name.startswith('.saving-'):
+        if not left: os._exit(9)
+        left -= 1
+    return replace(self, to)
+Path.replace = counted
+main(sys.argv[2:])
+"""
+    args = 'train', *SMALL, '--epochs', 1
+    assert cli(*args, '--out', tmp_path/'ref').returncode==0
+    for n in 1,4:
+        assert sh(sys.executable, '-W', 'ignore', '-c', code, n, *args, '--out', tmp_path/str(n)).returncode==9
+        res = cli(*args, '--out', tmp_path/str(n), '--resume')
+        assert res.returncode==0, res.stderr
+        assert (tmp_path/str(n)/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
+
 def _env(): return {k:v for k,v in os.environ.items() if k not in ('RANK','WORLD_SIZE')} | dict(OMP_NUM_THREADS='1')
 
 def test_two_processes(tmp_path):

@@ -14,7 +14,6 @@ from nbdev.doclinks import patch_name
 
 if sys.version_info<(3,11): pytest.skip('smalldocs needs Python 3.11', allow_module_level=True)
 sync = pytest.importorskip('playwright.sync_api')
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 top = Path(__file__).resolve().parent.parent
 cfg = get_config(top)
 url,code_url = f'{cfg.doc_host}{cfg.doc_baseurl}/',f'{cfg.git_url}/blob/{cfg.branch}/'
@@ -117,16 +116,6 @@ def test_markdown_for_machines(site, pages):
         assert len(text)>300, fn
         for to in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'(`+).+?\1', '', text)):
             assert urlsplit(to).scheme or (fn.parent/unquote(to.partition('#')[0])).exists(), (fn.name, to)
-
-@pytest.fixture(scope='module')
-def browser():
-    if CHROMIUM is None:
-        assert not os.environ.get('CI'), 'no browser: install chromium'
-        pytest.skip('no Chromium to drive')
-    with sync.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield b
-        b.close()
 
 @pytest.fixture(scope='module')
 def host(site):
