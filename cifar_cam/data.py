@@ -10,7 +10,7 @@ __all__ = ['cifar10_vocab', 'load_rgb', 'RGBImage', 'valid_name', 'check_folder'
            'cifar_dls']
 
 # %% ../nbs/00_data.ipynb #46fd0cc2
-import functools, io, os, random, hashlib, shutil, tarfile, tempfile, zlib
+import functools, io, os, random, hashlib, shutil, sys, tarfile, tempfile, zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -306,14 +306,18 @@ class ArrayDL(TfmdDL):
         self.rng = random.Random(f'{self.seed} {done}')
 
     def __iter__(self):
-        "fastai's; with workers on a CPU, batch transforms take one thread: torch's others, awake for a while after each, would take the workers' cores"
-        batches,n = super().__iter__(),torch.get_num_threads()
-        few = 1 if self.fake_l.num_workers and torch.device(self.device or 'cpu').type=='cpu' else n
+        "fastai's, with threads kept out of the workers' way: one for batch transforms on a CPU, since torch's others stay awake for a while after each, and none of OpenCV's in a worker"
+        if not self.fake_l.num_workers: yield from super().__iter__(); return
+        batches,n,cv = super().__iter__(),torch.get_num_threads(),sys.modules.get('cv2')
+        few,n_cv = 1 if torch.device(self.device or 'cpu').type=='cpu' else n, cv and cv.getNumThreads()
         while True:
             torch.set_num_threads(few)
+            if cv: cv.setNumThreads(0)   # for the first batch, with which the workers begin
             try: b = next(batches)
             except StopIteration: return
-            finally: torch.set_num_threads(n)
+            finally:
+                torch.set_num_threads(n)
+                if cv: cv.setNumThreads(n_cv); cv = None
             yield b
 
     def create_item(self, s): return RGBImage(Image.fromarray(self.images[s or 0])), self.dataset.tls[1][s or 0]
