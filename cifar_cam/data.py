@@ -283,6 +283,13 @@ def image_stats(
     return tuple([round(max(float(o), least),4) for o in os] for os,least in zip(zip(*ms), (0,1/255)))   # a channel that is the same everywhere stays finite
 
 # %% ../nbs/00_data.ipynb #5e94f727
+def _batch(x, y): return TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(torch.from_numpy(y))
+
+class _Sent:
+    "A batch on its way from a worker, which arrives as tensors. Up to 2 MB its bytes are through a pipe sooner than torch has made shared memory for each tensor"
+    def __init__(self, *arrays): self.arrays = arrays
+    def __reduce__(self): return _batch,self.arrays
+
 class ArrayDL(TfmdDL):
     "A `TfmdDL` over `Datasets` of picture files, which takes the pictures from an array"
     def __init__(self,
@@ -354,7 +361,8 @@ class ArrayDL(TfmdDL):
                         res = tfm.changed(aug, a)
                         if res.shape!=a.shape: raise ValueError(f'the augmentations give pictures of {"x".join(map(str, res.shape))}, where {"x".join(map(str, a.shape))} is expected: give the size as `size=`')
                         x[i] = res
-            yield TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(self.targets[b])
+            make = _Sent if torch.utils.data.get_worker_info() and x.nbytes<=2**21 else _batch
+            yield make(x, self.targets[b].numpy())
 
     def new(self, dataset=None, cls=None, **kwargs):
         if dataset in (None, self.dataset) or 'images' in kwargs: kwargs = dict(images=self.images, seed=self.seed) | kwargs
