@@ -3,7 +3,7 @@
     python benchmarks/train.py [--what step,pipeline,host,memory] [--data DIR] [--rounds 5] [--out FILE]
 
 - step: ResNet18, batch 64, prepared batches. The starting notebook's loop (float32, NCHW, `loss.item()` a batch), a bare torch loop (bf16,
-  channels_last), and our `Learner` with all its callbacks.
+  channels_last), and our `Learner` with the callbacks that `resnet_learner` and fastai give it.
 - pipeline: `baseline_augs` on pictures in memory by a torch DataLoader, a picture at a time, as the starting notebook has it; fastai's
   DataBlock over files with albumentations as item transform; and `cifar_dls`. Two workers each, batches of 64, normalised.
 - host: what a picture costs the host until its batch is handed to the device, with `device_augs`.
@@ -15,16 +15,25 @@ from fastcore.script import call_parse
 
 def spread(vs): return dict(median=statistics.median(vs), min=min(vs), max=max(vs), n=len(vs))
 
-def interleaved(sides, rounds, unit):
-    "Call each of `sides`, by name, once a round; what they return, by name"
+def interleaved(sides, rounds, unit, own=None):
+    "Call each of `sides`, by name, once a round; what they return, by name, and how many times that of each other side `own` is, the median over the rounds"
     res = {}
     for r in range(rounds):
         for k,f in sides.items(): res.setdefault(k, []).append(f())
         print(f'round {r+1}: ' + '  '.join(f'{k} {v[-1]:.4g}' for k,v in res.items()), unit, flush=True)
-    return {k: spread(v) for k,v in res.items()}
+    return {k: spread(v) for k,v in res.items()} | {f'times_{k}': statistics.median(a/b for a,b in zip(res[own], v)) for k,v in res.items() if own and k!=own}
 
-def step(data, rounds, n=20, bs=64):
-    "Pictures a second of a training step"
+def step(data, rounds, n=40, bs=64):
+    "Pictures a second of a training step, each side in a process of its own"
+    from cifar_cam.all import pick_precision
+    def one(side):
+        res = subprocess.run([sys.executable, '-W', 'ignore', __file__, '--side', side, '--data', data or '', '--batches', str(n), '--bs', str(bs)], capture_output=True, text=True)
+        if res.returncode: sys.exit(res.stderr)
+        return float(res.stdout)
+    return interleaved({k: lambda k=k: one(k) for k in ('start','bare','learner')}, rounds, 'images/s', 'learner') | dict(precision=pick_precision(), batches=n, bs=bs)
+
+def step_of(side, data, n, bs):
+    "Pictures a second of one side, in this process"
     from cifar_cam.all import Callback, DataLoaders, F, cifar10_path, cifar_dls, default_device, nn, pick_precision, resnet18, resnet_learner, set_seed, torch
     dev,prec = default_device(),pick_precision()
     half = dict(bf16=torch.bfloat16, fp16=torch.float16).get(prec)
@@ -50,7 +59,7 @@ def step(data, rounds, n=20, bs=64):
             opt.step()
             if not channels_last: right += (out.argmax(1)==y).sum().item(); total += loss.item()
         xs = [(x.as_subclass(torch.Tensor), y.as_subclass(torch.Tensor)) for x,y in batches]
-        if channels_last: xs = [(x.contiguous(memory_format=torch.channels_last), y) for x,y in xs]
+        xs = [(x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format), y) for x,y in xs]
         for o in xs[:3]: one(*o)
         return timed(lambda: [one(*o) for o in xs])
     def timed(f):
@@ -77,9 +86,7 @@ def step(data, rounds, n=20, bs=64):
         learn = resnet_learner(ldls, resnet18(dls.c))
         with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=clock)
         return clock.speed
-    sides = dict(start=lambda: loop(False, False), bare=lambda: loop(bool(half), True), learner=learner)
-    res = interleaved(sides, rounds, 'images/s')
-    return res | dict(precision=prec, batches=n, bs=bs, times_start=res['learner']['median']/res['start']['median'], times_bare=res['learner']['median']/res['bare']['median'])
+    return dict(start=lambda: loop(False, False), bare=lambda: loop(bool(half), True), learner=learner)[side]()
 
 def _epoch(dl):
     "Pictures a second of an epoch of batches"
@@ -113,9 +120,8 @@ def pipeline(data, rounds, n=10_000, bs=64, workers=2):
                       splitter=GrandparentSplitter('train', valid_name(path)), get_y=parent_label, item_tfms=Albumentations(), batch_tfms=Normalize.from_stats(mean, std))
     fast = block.dataloaders(path, bs=bs, num_workers=workers)
     for o in start,fast.train,dls.train: next(iter(o))
-    res = interleaved(dict(start=lambda: _epoch(start), fastai=lambda: _epoch(fast.train), cifar_dls=lambda: _epoch(dls.train)), rounds, 'images/s')
-    own = res['cifar_dls']['median']
-    return res | dict(pictures=n, bs=bs, workers=workers, times_start=own/res['start']['median'], times_fastai=own/res['fastai']['median'])
+    res = interleaved(dict(start=lambda: _epoch(start), fastai=lambda: _epoch(fast.train), cifar_dls=lambda: _epoch(dls.train)), rounds, 'images/s', 'cifar_dls')
+    return res | dict(pictures=n, bs=bs, workers=workers)
 
 def host(data, rounds, n=20_000):
     "Microseconds of the host for each picture, until the batch is handed to the device"
@@ -154,10 +160,14 @@ def main(
     what:str='step,pipeline,host,memory', # Parts to measure
     data:str='', # A folder or archive; by default where `cifar10_path` finds it
     rounds:int=5, # Times that each side runs
-    out:str='' # JSON file
+    out:str='', # JSON file
+    side:str='', # Of `step`: start, bare or learner, alone and in this process
+    batches:int=40, # Of `side`
+    bs:int=64 # Pictures in a batch of `side`
 ):
     "Compare"
     import warnings; warnings.simplefilter('ignore')
+    if side: return print(step_of(side, data or None, batches, bs))
     from cifar_cam.all import default_device, versions
     from cifar_cam.learner import _hardware
     data,res = data or None,dict(hardware=_hardware(default_device()), versions=versions(), rounds=rounds)

@@ -115,7 +115,7 @@ class RandomFlip(BatchAug):
     def change(self, x): return _where(self.rand(x)<self.p, x.flip(3), x)
 
 class RandomPadCrop(BatchAug):
-    "Pad by `pad` pixels, with `fill` or, if None, the picture's mirror image, and cut out the old size somewhere (He et al. 2015)"
+    "Pad by `pad` pixels, with `fill` or, if None, the picture's mirror image, and cut out the old size somewhere (He et al. 2015, who pad with zeros)"
     def __init__(self,
         pad=4, # Pixels at each side
         fill=None # A colour as the batch has it; None: the mirror image

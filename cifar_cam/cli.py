@@ -92,8 +92,15 @@ def _interruptible():
     if threading.current_thread() is not threading.main_thread(): yield []; return   # which alone has signals
     old = signal.signal(signal.SIGINT, ask)
     try: yield [Stop()]
+    except RuntimeError:   # of several processes, the other one stopped first
+        if not asked: raise
     finally: signal.signal(signal.SIGINT, old)
     if asked: raise KeyboardInterrupt
+
+def _only_first():
+    "Of several processes, end all but the first one, which is alone from here on"
+    if int(os.getenv('RANK', 0)): raise SystemExit(0)
+    for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
 
 def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None, n_valid=None, width=64, bs=None, lr=None, seed=1, precision='auto',
            size=32, workers=None, resume=False, compile=False, tensorboard=False, wandb=False, explain_kw=None):
@@ -110,8 +117,9 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     _need(out or not resume, '--resume: give the folder of the run to go on with as --out')
     out = _free_folder(out, name, resume)
     from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, resnet18, resnet_learner, pick_precision, set_seed, ifnone,
-                               distributed, load_run, run_config, ProgressCallback, torch)
+                               distributed, load_run, run_config, picture_files, valid_name, ProgressCallback, torch)
     from cifar_cam import learner
+    def find(): return digits_path() if data=='digits' else cifar10_path(None if data=='cifar10' else data)
     r = learner.recipe(recipe)
     r = learner.recipe(r, epochs=epochs or _epochs.get(data, r.epochs), bs=bs or r.bs, lr=lr or r.lr)
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))   # a GPU for each process
@@ -120,14 +128,18 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     trackers = [] if int(os.getenv('RANK', 0)) else _trackers(tensorboard, wandb, out)
     if resume and (out/'config.json').exists() and not (config := run_config(out)).get('interrupted'):
         _need(config['epochs_done']==r.epochs, f'the run in {out} is complete, after {config["epochs_done"]} epochs: for {r.epochs}, give another --out')
-        asked = dict(seed=seed, width=width, n_train=n_train or config['data'].get('n_train'), n_valid=n_valid or config['data'].get('n_valid'), recipe=r)
-        its = dict(seed=config.get('seed'), width=config['arch'].get('width'), n_train=config['data'].get('n_train'), n_valid=config['data'].get('n_valid'), recipe=learner.Recipe(**config['recipe']))
+        path = find()
+        n_train,n_valid = n_train or len(picture_files(path/'train')),n_valid or len(picture_files(path/valid_name(path)))
+        asked = dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid, size=size, seed=seed, width=width, precision=pick_precision(precision), recipe=r)
+        its = {k: config['data'].get(k) for k in ('n_train','n_valid','size')} | dict(data=config['data'].get('path'), seed=config.get('seed'),
+              width=config['arch'].get('width'), precision=config.get('precision'), recipe=learner.Recipe(**config['recipe']))
         for k,v in asked.items(): _need(v==its[k], f'the run in {out} is complete, with {k} {its[k]}, and this one has {v}: give another --out')
+        _only_first()
         _say(f'the run in {out} is complete')
         return out,load_run(out)
     _check_room(out, 4*sum(p.numel() for p in model.parameters()))
     _check_layers(model, (explain_kw or {}).get('layers'), size, (explain_kw or {}).get('method'))
-    path = digits_path() if data=='digits' else cifar10_path(None if data=='cifar10' else data)
+    path = find()
     _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
     dls = cifar_dls(path, bs=r.bs, augs=r.make_augs(size), n_train=n_train, n_valid=n_valid, seed=seed, size=size, num_workers=workers)
     _check_class((explain_kw or {}).get('target'), dls.vocab)
@@ -141,11 +153,10 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
             learn.fit_recipe(checkpoint=out/'checkpoint', resume=resume, cbs=[*cbs, *[f() for f in trackers]] + ([] if sys.stdout.isatty() else [_lines(r.epochs)]))
     except KeyboardInterrupt:
         if int(os.getenv('RANK', 0)): raise
-        learn.save_run(out, interrupted=True, **info)
+        if not os.getenv('RANK'): learn.save_run(out, interrupted=True, **info)   # processes that stop at different batches have no weights in common: their checkpoint stays
         print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; what was done is in {out}, and --resume goes on', file=sys.stderr, flush=True)
         raise
-    if int(os.getenv('RANK', 0)): raise SystemExit(0)   # the first process writes
-    for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)   # from here on it is alone
+    _only_first()
     learn.save_run(out, **info)
     return out,learn
 
@@ -186,7 +197,7 @@ def _check_explain(k=10, layers=None, method='gradcam', target='predicted', mist
     _need(0<=mistakes<=1000, f'--mistakes is {mistakes}: give 1 to 1000, or 0 for no report')
     from cifar_cam.cam import cam_class, cam_methods
     name = cam_class(method).__name__.lower().replace('_', '')
-    _need(target!='contrast' or cam_methods().target[name]=='class or contrast', f'--target contrast: {name} has maps of {cam_methods().target[name]} only, give another --method')
+    _need(target!='contrast' or cam_methods().target[name]=='class or contrast', f'--target contrast: {name} has no map of one class against another, give another --method')
 
 def _check_layers(model, layers, size, method):
     "Draw the maps of an empty picture, so that a wrong layer is found before any work is done"

@@ -246,7 +246,7 @@ def cached_images(
     files, # Paths of pictures, all in folders of classes under `folder`
     folder, # The train or test folder of a data set
     size:int=32 # Height and width in pixels
-) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where all pictures of `folder` are asked for
+) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where all pictures of `folder` are asked for, sorted
     "`read_images`, with the pictures of the whole folder kept in a file beside it, under a fingerprint of their names, sizes and times"
     every = get_image_files(folder).sorted()
     sha = hashlib.sha256()
@@ -256,14 +256,14 @@ def cached_images(
     try: images = np.load(fn, mmap_mode='r')
     except (OSError, ValueError): images = None   # not there yet, or cut short
     if images is not None and images.shape==(len(every),size,size,3):
-        if len(files)==len(every): return images
+        if list(files)==list(every): return images
         at = {f:i for i,f in enumerate(every)}
         return images[[at[f] for f in files]]
     images = read_images(files, size)
-    if len(files)<len(every): return images
+    if list(files)!=list(every): return images
     try:
         kept.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=kept, suffix='.tmp', delete=False) as f: np.save(f, images)
+        with tempfile.NamedTemporaryFile(dir=kept, suffix='.tmp', delete=False) as f: np.save(f, images); f.flush(); os.fsync(f.fileno())
         try: os.replace(f.name, fn)   # another process may have been first: its file is the same
         finally: Path(f.name).unlink(missing_ok=True)
         for o in kept.glob(f'{Path(folder).name}-{size}-*.npy'):
@@ -306,7 +306,7 @@ class ArrayDL(TfmdDL):
         super().before_iter()
         if self.whole: self.targets   # made here, so that workers share it
         self.epoch_seed = self.rng.getrandbits(32)
-        for i,o in enumerate(o for o in self.after_batch.fs if isinstance(o, BatchAug)): o.seed(self.epoch_seed<<8 | 16*i)
+        for i,o in enumerate(o for o in self.after_batch.fs if isinstance(o, BatchAug)): o.seed(rank_distrib()<<40 | self.epoch_seed<<8 | 16*i)   # each of several processes changes its pictures in its own way
 
     def restart(self, done=0):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
@@ -315,15 +315,16 @@ class ArrayDL(TfmdDL):
     def __iter__(self):
         "fastai's, with threads kept out of the workers' way: one for batch transforms on a CPU, since torch's others stay awake for a while after each, and none of OpenCV's in a worker"
         if not self.fake_l.num_workers: yield from super().__iter__(); return
-        batches,n,cv = super().__iter__(),torch.get_num_threads(),sys.modules.get('cv2')
-        few,n_cv = 1 if torch.device(self.device or 'cpu').type=='cpu' else n, cv and cv.getNumThreads()
+        batches,cv,on_cpu = super().__iter__(),sys.modules.get('cv2'),torch.device(self.device or 'cpu').type=='cpu'
         while True:
-            torch.set_num_threads(few)
-            if cv: cv.setNumThreads(0)   # for the first batch, with which the workers begin
-            try: b = next(batches)
+            n,n_cv = torch.get_num_threads(),cv and cv.getNumThreads()
+            try:
+                if on_cpu: torch.set_num_threads(1)
+                if cv: cv.setNumThreads(0)   # for the first batch, with which the workers begin
+                b = next(batches)
             except StopIteration: return
             finally:
-                torch.set_num_threads(n)
+                if on_cpu: torch.set_num_threads(n)
                 if cv: cv.setNumThreads(n_cv); cv = None
             yield b
 
@@ -379,7 +380,7 @@ def cifar_dls(
     seed:int=1, # Decides the order, the augmentations and, where not all are taken, which pictures
     size:int=32, # Height and width in pixels
     stats=None, # Mean and standard deviation of red, green and blue, from 0 to 1; None: those of the training pictures
-    num_workers:int=None, # Processes that prepare batches; None: one a core for a GPU, none for a CPU, which is busy enough
+    num_workers:int=None, # Processes that prepare batches; None: one for each core where a GPU trains on albumentations, else none: there is nothing to do for them, or the CPU is busy enough
     device=None # None: fastai's default
 ) -> DataLoaders: # With `source`: what the pictures were, for a run's record
     "Read a folder of pictures into memory, and serve it as fastai `DataLoaders`"
@@ -393,9 +394,10 @@ def cifar_dls(
     sha = hashlib.sha256()
     for o in images: sha.update(o)
     for o in dsets.items: sha.update('/'.join(o.parts[-3:]).encode())
+    busy = device.type!='cpu' and any(isinstance(o, AlbumentationsTransform) and o.pipeline(0) for o in block.item_tfms)
     dls = dsets.dataloaders(bs=bs, path=path, dl_type=ArrayDL, dl_kwargs=[dict(images=o, seed=seed) for o in images],
         after_item=block.item_tfms, after_batch=[IntToFloatTensor, *(o for o in block.batch_tfms if isinstance(o, BatchAug)), Normalize.from_stats(*stats)], drop_last=False, device=device,
-        num_workers=ifnone(num_workers, 0 if device.type=='cpu' else min(defaults.cpus, 16)))
+        num_workers=ifnone(num_workers, min(defaults.cpus, 16) if busy else 0))
     dls.source = dict(path=str(path.resolve()), n_train=len(images[0]), n_valid=len(images[1]), seed=seed, size=size, bs=bs, stats=stats,
                       fingerprint=sha.hexdigest()[:16])
     return dls

@@ -10,7 +10,7 @@ __all__ = ['Recipe', 'recipes', 'recipe', 'pick_precision', 'DeviceMixedPrecisio
            'load_run', 'distributed', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/03_learner.ipynb #cbd87060
-import hashlib, json, platform, shutil, tempfile, warnings
+import ctypes, hashlib, json, platform, shutil, sys, tempfile, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, asdict, replace
 from importlib.metadata import version
@@ -51,11 +51,12 @@ class Recipe:
             if isinstance(v := getattr(self, k), (list,tuple)): object.__setattr__(self, k, tuple(tuple(o) if isinstance(o, list) else o for o in v))
         for k,ok in dict(schedule=('step','one_cycle'), augs=('baseline','crop','cutout','none')).items():
             if getattr(self, k) not in ok: raise ValueError(f'{k} of a recipe is {getattr(self, k)!r}: give {", ".join(map(repr, ok[:-1]))} or {ok[-1]!r}')
+        if self.augs in ('crop','cutout') and self.crop<1: raise ValueError(f'crop of a recipe is {self.crop}: give 1 or more pixels, or other augs')
 
     def make_augs(self, size:int=32):
         "The augmentations for pictures of `size` pixels, as `cifar_dls` takes them"
-        return dict(baseline=lambda: baseline_augs(size), crop=lambda: device_augs(size, crop=self.crop*size//32, cutout=False),
-                    cutout=lambda: device_augs(size, crop=self.crop*size//32), none=lambda: None)[self.augs]()
+        return dict(baseline=lambda: baseline_augs(size), crop=lambda: device_augs(size, crop=max(self.crop*size//32, 1), cutout=False),
+                    cutout=lambda: device_augs(size, crop=max(self.crop*size//32, 1)), none=lambda: None)[self.augs]()
 
 _sgd = dict(lr=.1, nesterov=True, wd=5e-4)
 
@@ -95,10 +96,26 @@ def pick_precision(
 # %% ../nbs/03_learner.ipynb #3e3571d6
 class DeviceMixedPrecision(MixedPrecision):
     "fastai's `MixedPrecision`, on the device where the data is"
+    inside = None
     def before_fit(self):
         dev,half = self.dls.device.type,self.amp_mode==AMPMode.FP16
         self.autocast = torch.autocast(dev, torch.float16 if half else torch.bfloat16)
         self.learn.scaler,self.scales = torch.amp.GradScaler(dev, enabled=half, **self.kwargs),L()
+    def before_batch(self):
+        self.inside = self.autocast
+        self.inside.__enter__()
+    def after_loss(self): self.leave()
+    def leave(self):
+        "Switch half precision off, if it is on"
+        inside,self.inside = self.inside,None
+        if inside: inside.__exit__(None, None, None)
+
+class _Learner(Learner):
+    "fastai's, which leaves half precision whatever ends a batch: after Ctrl-C in the middle of one, fastai's own would stay in it for good"
+    def one_batch(self, i, b):
+        try: super().one_batch(i, b)
+        finally:
+            if hasattr(self, 'device_mixed_precision'): self.device_mixed_precision.leave()
 
 # %% ../nbs/03_learner.ipynb #4c4a096e
 class Penalty(Callback):
@@ -126,9 +143,9 @@ class LabelSmoothing(Callback):
 class History(Callback):
     "`epochs` and `batches`: lists of what was measured, in the columns of `history.csv` and `batches.csv`"
     order,remove_on_fetch = 51,True
-    def __init__(self): self.epochs,self.batches,self._seen = [],[],[]
+    def __init__(self): self.epochs,self.batches,self._seen,self.trial = [],[],[],False
     def before_fit(self):
-        self.run = not hasattr(self, 'lr_finder')   # its steps are undone
+        self.trial = hasattr(self, 'lr_finder')   # its steps are undone
     def before_epoch(self): self._t0,self._log = time.perf_counter(),dict(epoch=len(self.epochs)+1)
     def before_train(self):
         self._seen = []
@@ -136,7 +153,7 @@ class History(Callback):
     def before_validate(self): self._seen = []
 
     def after_batch(self):
-        if not self.yb: return
+        if self.trial or not self.yb: return
         y,pred,loss = self.yb[0],self.pred,self.loss
         if (n := _own(self.dl, len(y)))<len(y): y,pred = y[:n],pred[:n]; loss = self.loss_func(pred, y) if n else loss
         self._seen.append((loss.detach().mean(), (pred.argmax(1)==y).sum(), n, self.opt.hypers[-1]['lr'] if self.training else 0))
@@ -195,11 +212,17 @@ class PlainTensors(Callback):
     order = 6
     def before_batch(self): self.learn.xb = tuple(cast(o, Tensor) for o in self.xb)
 
+# %% ../nbs/03_learner.ipynb #d5a9c302
+def _keep_memory():
+    "Have glibc keep memory that was freed for what is asked for next; elsewhere, do nothing"
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform=='linux' else None
+    if mallopt and mallopt(-3, 2**30): mallopt(-1, -1)   # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: see mallopt(3)
+
 # %% ../nbs/03_learner.ipynb #748caed1
 def resnet_learner(
     dls:DataLoaders, # Such as `cifar_dls` makes
     model:nn.Module=None, # None: a `resnet18` for the classes of `dls`
-    recipe='baseline', # A name that `recipes` lists, or a `Recipe`
+    recipe='baseline', # A name that `recipes` lists, or a `Recipe`; its batches and augmentations are made by `dls`
     precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16', see `pick_precision`
     l1:float=None, # L1 penalty; None: the recipe's
     l2:float=None, # L2 penalty; None: the recipe's
@@ -208,19 +231,20 @@ def resnet_learner(
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
     r = globals()['recipe'](recipe)
-    r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2))
+    r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
     if compile and dls.device.type=='cpu' and not shutil.which(os.getenv('CXX') or 'g++'): raise ValueError('compile needs a C++ compiler, and there is no g++ ($CXX names another): install one, or leave it out')
+    if dls.device.type=='cpu': _keep_memory()
     if model is None: model = resnet18(dls.c, dropout=r.dropout)
     cbs = [History(), ChannelsLast()] + ([Penalty(r.l1, r.l2)] if r.l1 or r.l2 else []) + ([LabelSmoothing(r.label_smoothing)] if r.label_smoothing else [])
     if precision!='fp32': cbs.append(DeviceMixedPrecision(amp_mode=precision))
-    learn = Learner(dls, model.to(dls.device), **dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r),
+    learn = _Learner(dls, model.to(dls.device), **dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r),
                     opt_func=partial(_sgd_opt, r)) | kwargs)
     learn.add_cbs(cbs)
     if compile:
         learn.model.compile()
         learn.add_cb(PlainTensors())
-    learn.recipe,learn.precision = r,precision
+    learn.recipe,learn.precision,learn.compiled = r,precision,compile
     return learn
 
 def _param_groups(r):
@@ -519,6 +543,7 @@ def distributed(
     if rank_distrib(): learn.remove_cb(ProgressCallback)
     try: yield learn
     finally:
+        if hasattr(cb, 'old_dls'): learn.model,learn.dls.loaders = get_model(learn.model),cb.old_dls   # Ctrl-C does not get to fastai's `after_fit`
         learn.remove_cb(cb)
         if own: torch.distributed.destroy_process_group()
 
@@ -631,7 +656,7 @@ class Checkpoint(Callback):
 
     def _settings(self):
         l,src = self.learn,getattr(self.learn.dls, 'source', {})
-        return dict(recipe=asdict(l.fitted), arch=getattr(get_model(l.model), 'arch', type(get_model(l.model)).__name__), precision=getattr(l, 'precision', 'fp32'),
+        return dict(recipe=asdict(l.fitted), arch=getattr(get_model(l.model), 'arch', type(get_model(l.model)).__name__), precision=getattr(l, 'precision', 'fp32'), compile=getattr(l, 'compiled', False),
                     data={k:v for k,v in src.items() if k!='path'}, augs=_augs_of(l.dls), processes=_processes())
 
     def _batches(self):
@@ -639,7 +664,7 @@ class Checkpoint(Callback):
         return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in rows]
 
     def before_fit(self):
-        if self.state: self.restore()
+        if self.state: self.restore(); self.learn.train_iter = len(self.history.batches)
 
     def restore(self):
         "Weights, optimiser and scaler as they were; random states follow when the first epoch begins"
@@ -659,7 +684,7 @@ class Checkpoint(Callback):
         if self.state and self.epoch==self.state['done']: _set_random_states(self.state['random'][rank_distrib()])
 
     def after_epoch(self):
-        if not self.history.run or self.epoch<(self.state or {}).get('done', 0): return
+        if self.history.trial or self.epoch<(self.state or {}).get('done', 0): return
         opt,scaler = self.opt.opt.state_dict(),getattr(self.learn, 'scaler', None)
         def cpu(o): return o.detach().cpu().clone(memory_format=torch.contiguous_format)
         tensors = {f'model.{k}': cpu(v) for k,v in get_model(self.model).state_dict().items()}

@@ -3,41 +3,42 @@
     python tests/kills.py [--kills 100] [--seed 1]
 
 Each attempt is a fork of a process that has imported everything, so that moments are spread over reading, training and writing, not over
-importing. Flushing a checkpoint to the disk is made slow, so that many a kill comes in the middle of it.
+importing. Every fourth comes when half of a checkpoint is written.
 """
 import hashlib, os, random, signal, sys, tempfile, time
 from pathlib import Path
 from fastcore.script import call_parse
 
-def train(folder, resume=True):
-    "In a process of its own: train on a few digits, and leave `done` with the hash of weights and history"
+def train(folder, halfway=False):
+    "In a process of its own: train on a few digits, and leave `done` with the hash of weights and history; or be killed `halfway` through a checkpoint"
     from cifar_cam.all import cifar_dls, digits_path, recipe, resnet18, resnet_learner, set_seed, torch
     torch.set_num_threads(1)
-    fsync = os.fsync
-    def slow(fd): time.sleep(.05); fsync(fd)
-    os.fsync = slow
+    def cut(fd): os.ftruncate(fd, os.fstat(fd).st_size//2); os.kill(os.getpid(), signal.SIGKILL)
+    if halfway: os.fsync = cut
     r = recipe('fast', epochs=6, bs=32, dropout=.1)
     dls = cifar_dls(digits_path(), r.bs, r.make_augs(), n_train=96, n_valid=32)
     set_seed(1)
     learn = resnet_learner(dls, resnet18(dls.c, 4, r.dropout), r)
-    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(checkpoint=folder, resume=resume)
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(checkpoint=folder, resume=True)
     sha = hashlib.sha256()
     for k,v in learn.model.state_dict().items(): sha.update(k.encode()+v.contiguous().numpy().tobytes())
     sha.update(repr([{k:v for k,v in o.items() if k!='seconds'} for o in learn.history.epochs]+learn.history.batches).encode())
     (folder/'done').write_text(sha.hexdigest())
 
-def attempt(folder, after=None):
-    "Train in a fork, killed `after` seconds if it has not ended; was it killed?"
+def attempt(folder, after=None, halfway=False):
+    "Train in a fork, killed `after` seconds if it has not ended, or `halfway` through a checkpoint; was it killed?"
     pid = os.fork()
     if not pid:
-        try: train(folder); os._exit(0)
+        try: train(folder, halfway); os._exit(0)
         except BaseException:
             import traceback
             traceback.print_exc()
             os._exit(1)
     t0 = time.time()
     while after is None or time.time()-t0<after:
-        if os.waitpid(pid, os.WNOHANG)!=(0,0): return False
+        ended,status = os.waitpid(pid, os.WNOHANG)
+        if ended and os.WIFEXITED(status) and os.WEXITSTATUS(status): sys.exit(f'training in {folder} failed')
+        if ended: return os.WIFSIGNALED(status)
         time.sleep(.002)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -59,7 +60,8 @@ def main(
         while n<kills:
             folder = Path(tmp)/f'run-{runs}'
             while not (folder/'done').exists():
-                if not attempt(folder, rng.uniform(.1, .7)*whole if n<kills else None): continue
+                halfway = n%4==3 and n<kills
+                if not attempt(folder, rng.uniform(.1, .7)*whole if n<kills and not halfway else None, halfway): continue
                 n += 1
                 torn += (folder/'writing.tmp').exists()
                 for o in folder.glob('epoch-*'): damaged += hashlib.sha256(o.read_bytes()).hexdigest()[:16]!=o.stem.rpartition('-')[2]

@@ -1,5 +1,5 @@
 "What is built from the repository: what it holds, what it says of itself, and how it behaves where it is installed."
-import email, os, re, shutil, subprocess, sys, sysconfig, tarfile, venv, zipfile
+import csv, email, json, os, re, shutil, subprocess, sys, sysconfig, tarfile, venv, zipfile
 from collections import defaultdict
 from configparser import ConfigParser
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parent.parent
-VERSION = re.search(r'"(.+)"', (TOP/'cifar_cam/__init__.py').read_text())[1]
+VERSION = re.search(r'__version__ = "(.+)"', (TOP/'cifar_cam/__init__.py').read_text())[1]
 
 def sh(*args, cwd, **env):
     return subprocess.run(list(map(str, args)), cwd=cwd, capture_output=True, text=True, env={k: v for k,v in os.environ.items() if k!='PYTHONPATH'} | env)
@@ -107,6 +107,24 @@ def test_description(copy, meta):
     if 'OWNER' in (TOP/'pyproject.toml').read_text():
         near = [o.partition('#')[0] for o,_ in links(readme) if not re.match(r'\w+:|#', o)]
         assert sorted(near)==sorted(o.partition('#')[0] for o,*_ in ours) and all((TOP/o).is_file() for o in near), near
+
+def test_figures_of_the_readme():
+    "README and page of results say what the benchmarks recorded"
+    train,maps,imports,fast1,fast2 = (json.loads((TOP/f'benchmarks/results/{o}.json').read_text()) for o in ('train','cams','imports','fast-1','fast-2'))
+    s,p,h = train['step'],train['pipeline'],train['host']
+    readme,page = (TOP/'README.md').read_text(),(TOP/'nbs/results.ipynb').read_text()
+    for o in (f"{s['learner']['median']:.0f} pictures a second: {s['times_start']:.2f} times the course notebook's float32 loop, {s['times_bare']:.3f} times a bare bf16 loop",
+              f"{p['cifar_dls']['median']:,.0f} pictures a second: {p['times_start']:.2f} times a torch DataLoader, {p['times_fastai']:.1f} times fastai's",
+              f"{h['bs64']['median']:.1f} µs in batches of 64, {h['bs512']['median']:.1f} µs in batches of 512",
+              f"{max(o['gb'] for o in train['memory']):.1f} GB at the most", f"{imports['times_fastai']:.2f} times fastai's own import",
+              f"{maps['times_faster_than_one_by_one']:.0f} times as fast as grad-cam a picture and layer at a time, {maps['times_faster_than_a_layer_at_a_time']:.0f} times as fast as a layer at a time, {maps['times_a_bare_pass']:.2f} times a bare pass"):
+        assert o in readme, o
+    for i in 1,2:
+        minutes,last = 0,None
+        for last in csv.DictReader((TOP/f'benchmarks/results/fast-{i}.csv').open()): minutes += float(last['seconds'])/60
+        assert f"**{100*float(last['valid_acc']):.2f} %** after **{minutes:.0f} minutes**" in readme and f"{minutes:.2f}" in page
+    for d,v in (3,s['times_start']),(3,s['times_bare']),(2,p['times_start']),(2,p['times_fastai']),(2,imports['times_fastai']):
+        assert '<td>'+f'{v:.{d}f}'.rstrip('0') in page, f'{v}: nbdev-test --save nbs/results.ipynb'
 
 def new_modules(user, code, before='', after=''):
     "Names of the modules that `code` imports in a fresh process, more than `before` does"

@@ -3,8 +3,10 @@ import hashlib, json, os, re, signal, subprocess, sys
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 CLI = [sys.executable, '-m', 'cifar_cam']
+TWO = sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2
 SMALL = '--data digits --n-train 200 --n-valid 101 --width 8'.split()
 
 def sh(*args, **kw): return subprocess.run([*map(str, args)], capture_output=True, text=True, **kw)
@@ -14,8 +16,8 @@ def test_killed_at_random():
     "Twenty kills, and the same bits"
     res = sh(sys.executable, '-W', 'ignore', Path(__file__).parent/'kills.py', '--kills', 20)
     assert res.returncode==0, res.stderr
-    n,_,damaged = map(int, re.match(r'(\d+) kills, (\d+) of them .*?, (\d+) checkpoints damaged', res.stdout).groups())
-    assert n>=20 and damaged==0, res.stdout
+    n,torn,damaged = map(int, re.match(r'(\d+) kills, (\d+) of them .*?, (\d+) checkpoints damaged', res.stdout).groups())
+    assert n>=20 and torn>=5 and damaged==0, res.stdout
 
 def test_resume_in_the_shell(tmp_path):
     "Killed after its first epoch, a run goes on to the weights of one that was not; meanwhile, nobody else gets in"
@@ -41,10 +43,29 @@ def test_resume_in_the_shell(tmp_path):
     res = cli(*args, '--out', tmp_path/'run', '--resume')
     assert res.returncode==0 and 'complete' in res.stdout, res
 
+def test_interrupted_goes_on(tmp_path):
+    "Ctrl-C in the middle of an epoch, and --resume goes on to the same bits"
+    args = 'train', *SMALL, '--epochs', 12
+    assert cli(*args, '--out', tmp_path/'ref').returncode==0
+    p = subprocess.Popen([*CLI, *map(str, args), '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in p.stdout:
+        if line.startswith('epoch 1/'): break
+    p.send_signal(signal.SIGINT)
+    _,err = p.communicate(timeout=120)
+    assert p.returncode==130 and err.count('\n')==2 and '--resume goes on' in err, err
+    assert cli(*args, '--out', tmp_path/'run', '--resume').returncode==0
+    assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
+    assert 'interrupted' not in json.loads((tmp_path/'run'/'config.json').read_text())
+
 def test_another_run_is_not_this_one(tmp_path):
-    args = 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'run'
+    "A complete run is taken for no other one"
+    args = 'train', '--data', 'digits', '--n-train', 200, '--n-valid', 101, '--width', 8, '--epochs', 1, '--out', tmp_path/'run'
     assert cli(*args).returncode==0
-    for more in ('--seed',2),('--width',4),('--lr',.5):
+    other = tmp_path/'other'
+    for o in 'train/a','train/b','test/a','test/b':
+        (other/o).mkdir(parents=True)
+        for i in range(101): Image.new('RGB', (32,32)).save(other/o/f'{i}.png')
+    for more in ('--seed',2),('--width',4),('--lr',.5),('--n-train',201),('--size',16),('--precision','fp32'),('--data',other):
         res = cli(*args, *more, '--resume')
         assert res.returncode==1 and res.stderr.count('\n')==1 and 'give another --out' in res.stderr, res.stderr
 
@@ -75,35 +96,57 @@ main(sys.argv[2:])
 def _env(): return {k:v for k,v in os.environ.items() if k not in ('RANK','WORLD_SIZE')} | dict(OMP_NUM_THREADS='1')
 
 def test_two_processes(tmp_path):
-    "Two gloo processes: each sees half of the pictures, both end with the same weights, and only the first one writes"
+    "Two gloo processes: each sees the other half of the pictures, changed in its own way, and both end with the same weights"
     code = tmp_path/'two.py'
     code.write_text("""
-import hashlib
+import hashlib, json
 from cifar_cam.all import *
-seen = []
+seen,changes = [],[]
 class Seen(Callback):
     def before_batch(self):
-        if self.training: seen.append(len(self.yb[0]))
+        if self.training: seen.append(len(self.yb[0])); changes.append(flip.rand(self.xb[0]).tolist())
 dls = cifar_dls(digits_path(), bs=32, augs=device_augs(crop=4), n_train=200, n_valid=51)
+create = dls.train.create_batches
+def noted(samps): samps = list(samps); order.extend(samps); return create(samps)
+order,dls.train.create_batches = [],noted
+flip = first(o for o in dls.train.after_batch.fs if isinstance(o, RandomFlip))
 set_seed(rank_distrib())   # even from different first weights
 learn = resnet_learner(dls, resnet18(dls.c, 8), 'fast')
 with distributed(learn), learn.no_bar(), learn.no_logging(): learn.fit_recipe(2, cbs=Seen())
 sha = hashlib.sha256(b''.join(v.contiguous().numpy().tobytes() for v in learn.model.state_dict().values())).hexdigest()
-Path(f'rank{rank_distrib()}').write_text(f'{sha} {sum(seen)} {learn.history.epochs[-1]["valid_acc"]}')
+Path(f'rank{rank_distrib()}').write_text(json.dumps(dict(sha=sha, n=sum(seen), acc=learn.history.epochs[-1]["valid_acc"], order=order, changes=changes)))
 """)
-    res = sh(sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, code, cwd=tmp_path, env=_env())
+    res = sh(*TWO, code, cwd=tmp_path, env=_env())
     assert res.returncode==0, res.stderr
-    (a,n,acc),(b,m,_) = ((tmp_path/f'rank{i}').read_text().split() for i in (0,1))
-    assert a==b and int(n)==int(m)==200
-    assert abs(float(acc)*51-round(float(acc)*51))<1e-6   # over the 51 pictures, none of them twice
+    a,b = (json.loads((tmp_path/f'rank{i}').read_text()) for i in (0,1))
+    assert a['sha']==b['sha'] and a['n']==b['n']==200
+    for e in 0,100: assert sorted(a['order'][e:e+100]+b['order'][e:e+100])==list(range(200))   # two epochs, each picture once in each
+    assert a['order'][:100]!=a['order'][100:] and a['changes']!=b['changes']
+    assert abs(a['acc']*51-round(a['acc']*51))<1e-6   # over the 51 pictures, none of them twice
+
+def test_two_processes_are_interrupted(tmp_path):
+    "Ctrl-C, without a traceback of ours, and --resume goes on to the bits of two processes that were not"
+    args = [*map(str, TWO), '-m', 'cifar_cam', 'train', *SMALL, '--epochs', '8']
+    assert sh(*args, '--out', tmp_path/'ref', env=_env()).returncode==0
+    p = subprocess.Popen([*args, '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_env(), start_new_session=True)
+    for line in p.stdout:
+        if line.startswith('epoch 2/'): break
+    os.killpg(p.pid, signal.SIGINT)   # as a terminal does
+    _,err = p.communicate(timeout=120)
+    assert p.returncode and '--resume goes on' in err and not {'learner.py','cli.py'} & set(re.findall(r'\w+\.py', err)), err
+    res = sh(*args, '--out', tmp_path/'run', '--resume', env=_env())
+    assert res.returncode==0 and 'epoch 8/8' in res.stdout and 'epoch 1/8' not in res.stdout, res.stderr
+    assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
 
 def test_two_processes_in_the_shell(tmp_path):
-    res = sh(sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2,
+    res = sh(*TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2,
              '--k', 2, '--mistakes', 0, '--out', tmp_path/'run', env=_env())
     assert res.returncode==0, res.stderr
     assert res.stdout.count('epoch 1/2')==1 and [o.name for o in tmp_path.iterdir()]==['run']
     pred,metrics = pd.read_csv(tmp_path/'run'/'predictions.csv'),json.loads((tmp_path/'run'/'metrics.json').read_text())
     assert len(pred)==101 and abs(pred.correct.mean()-metrics['accuracy'])<.011
+    res = sh(*TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2, '--k', 2, '--mistakes', 0, '--out', tmp_path/'run', '--resume', env=_env())
+    assert res.returncode==0 and res.stdout.count('complete')==1, res.stderr
     res = sh(sys.executable, '-W', 'ignore', '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', 2, '--num_machines', 1, '--mixed_precision', 'no', '--dynamo_backend', 'no',
              '-m', 'cifar_cam', 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'acc', env=_env())
     assert res.returncode==0 and res.stdout.count('epoch 1/1')==1, res.stderr

@@ -95,6 +95,7 @@ def unsaid(o):
 @pytest.mark.parametrize('nb,module', modules.items())
 def test_every_public_name_is_documented(pages, nb, module):
     page,mod,names = pages[nbpath2html(Path(nb)).as_posix()],importlib.import_module(f'{cfg.lib_name}.{module}'),public(module)
+    lines = (cfg.lib_path/f'{module}.py').read_text(encoding='utf-8').splitlines()
     assert names
     assert not [n for n in names if n.lower() not in page.ids], 'these have no entry on their page'
     for n in names:
@@ -104,6 +105,8 @@ def test_every_public_name_is_documented(pages, nb, module):
         assert o.__doc__, f'{n} says nothing of itself'
         assert not unsaid(o), f'{n}: an argument without a word'
         assert f'{n.rpartition(".")[2]}(' in page.words, n
+        at = [int(o.partition('#L')[2]) for o in page.links if o.startswith(f'{code_url}{cfg.lib_name}/{module}.py#L')]
+        assert any(re.search(rf'(def|class) {n.rpartition(".")[2]}\b', '\n'.join(lines[i-1:i+3])) for i in at), f'{n} has no link to its source'
 
 def test_markdown_for_machines(site, pages):
     "llms.txt lists all pages, whose Markdown is there, also where module docstrings say, with its links and pictures"

@@ -23,10 +23,11 @@ def shown(cell):
         cell.source = '' if ('echo','false') in opts else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     return cell
 
-def absolute(text, cfg):
-    "`text` with links that hold on the package index too, once the project has a home; code is left alone"
-    if not hosted(cfg): return text
+def linked(text, cfg):
+    "`text` with links from the top of the repository, which hold on the package index too once the project has a home; code is left alone"
     def links(o):
+        o = re.sub(r'\]\((?!\w+:|#)(?=[^)]*\.ipynb)', f']({cfg.nbs_path.name}/', o)
+        if not hosted(cfg): return o
         o = re.sub(r'(!\[[^\]]*\]\()(?!\w+:)', rf'\1https://raw.githubusercontent.com/{cfg.user}/{cfg.repo}/{cfg.branch}/', o)
         return re.sub(r'\]\((?!\w+:|#)', f']({cfg.git_url}/blob/{cfg.branch}/', o)
     return ''.join(o if o.startswith('```') else links(o) for o in re.split(r'(^```.*?^```)', text, flags=re.S|re.M))
@@ -44,6 +45,6 @@ def main():
     shutil.rmtree(figs, ignore_errors=True)
     figs.mkdir()
     for name,data in res['outputs'].items(): (top/name).write_bytes(data)
-    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + absolute(rest.strip(), cfg) + '\n', encoding='utf-8')
+    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + linked(rest.strip(), cfg) + '\n', encoding='utf-8')
 
 if __name__=='__main__': main()

@@ -14,7 +14,7 @@ cfg = get_config(Path(__file__).parent)
 url = f'{cfg.doc_host}{cfg.doc_baseurl}/'
 
 class NbdevSite(Site):
-    "Pages under the names that nbdev links to; what links to this site's own address, or as in the README, stays on the site"
+    "Pages under the names that nbdev links to; what links to this site's own address stays on the site"
     def read(self, src):
         page = super().read(src)
         page.out = page.out.with_name(page.front.get('output-file', page.out.name))
@@ -23,7 +23,7 @@ class NbdevSite(Site):
     def find_page(self, target):
         return super().find_page(target) or next((o for o in self.pages.values() if o.out==target), None)
 
-    def local(self, href): return '/'+href.removeprefix(url) if href.startswith(url) else href.removeprefix('nbs/')
+    def local(self, href): return '/'+href.removeprefix(url) if href.startswith(url) else href
     def resolve(self, href, page, record=True): return super().resolve(self.local(href), page, record)
     def llms_link(self, href, page): return super().llms_link(self.local(href), page)
 
