@@ -130,7 +130,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
         _need(config['epochs_done']==r.epochs, f'the run in {out} is complete, after {config["epochs_done"]} epochs: for {r.epochs}, give another --out')
         path = find()
         n_train,n_valid = n_train or len(picture_files(path/'train')),n_valid or len(picture_files(path/valid_name(path)))
-        asked = dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid, size=size, seed=seed, width=width, precision=pick_precision(precision), recipe=r)
+        asked = dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid, size=size, seed=seed, width=width, precision=config.get('precision') if precision=='auto' else precision, recipe=r)
         its = {k: config['data'].get(k) for k in ('n_train','n_valid','size')} | dict(data=config['data'].get('path'), seed=config.get('seed'),
               width=config['arch'].get('width'), precision=config.get('precision'), recipe=learner.Recipe(**config['recipe']))
         for k,v in asked.items(): _need(v==its[k], f'the run in {out} is complete, with {k} {its[k]}, and this one has {v}: give another --out')
@@ -153,7 +153,7 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
             learn.fit_recipe(checkpoint=out/'checkpoint', resume=resume, cbs=[*cbs, *[f() for f in trackers]] + ([] if sys.stdout.isatty() else [_lines(r.epochs)]))
     except KeyboardInterrupt:
         if int(os.getenv('RANK', 0)): raise
-        if not os.getenv('RANK'): learn.save_run(out, interrupted=True, **info)   # processes that stop at different batches have no weights in common: their checkpoint stays
+        if int(os.getenv('WORLD_SIZE', 1))<2: learn.save_run(out, interrupted=True, **info)   # processes that stop at different batches have no weights in common: their checkpoint stays
         print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; what was done is in {out}, and --resume goes on', file=sys.stderr, flush=True)
         raise
     _only_first()

@@ -306,7 +306,7 @@ class ArrayDL(TfmdDL):
         super().before_iter()
         if self.whole: self.targets   # made here, so that workers share it
         self.epoch_seed = self.rng.getrandbits(32)
-        for i,o in enumerate(o for o in self.after_batch.fs if isinstance(o, BatchAug)): o.seed((self.epoch_seed+rank_distrib())<<8 | 16*i)   # each of several processes changes its pictures in its own way
+        for i,o in enumerate(o for o in self.after_batch.fs if isinstance(o, BatchAug)): o.seed((self.epoch_seed+(rank_distrib() if num_distrib()>1 else 0))<<8 | 16*i)   # each of several processes changes its pictures in its own way
 
     def restart(self, done=0):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"

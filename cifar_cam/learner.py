@@ -216,7 +216,7 @@ class PlainTensors(Callback):
 def _keep_memory():
     "Have glibc keep memory that was freed for what is asked for next; elsewhere, do nothing"
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform=='linux' else None
-    if mallopt and mallopt(-3, 2**30): mallopt(-1, -1)   # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: see mallopt(3)
+    if mallopt and (mallopt(-3, 2**30) or mallopt(-3, 2**25)): mallopt(-1, -1)   # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: see mallopt(3)
 
 # %% ../nbs/03_learner.ipynb #748caed1
 def resnet_learner(
@@ -645,7 +645,7 @@ class Checkpoint(Callback):
         if found and not self.resume: raise ValueError(f'there is an unfinished run in {self.folder}: resume it (`resume=True`, --resume), or give another folder')
         if not found: return 0
         self.tensors,self.state = found
-        own,its = json.loads(json.dumps(self.settings)),self.state['settings']
+        own,its = json.loads(json.dumps(self.settings)),dict(compile=False) | self.state['settings']
         for k in own:
             if own[k]!=its.get(k):
                 a,b = ({i: v for i,v in o[k].items() if own[k].get(i)!=its[k].get(i)} if isinstance(own[k], dict) and isinstance(its.get(k), dict) else o.get(k) for o in (its,own))
