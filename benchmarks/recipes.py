@@ -39,7 +39,7 @@ def main(
     out:str='recipes.json' # JSON file
 ):
     "Compare"
-    from cifar_cam.all import cifar10_path, cifar_dls, recipe, resnet18, resnet_learner, set_seed, torch, versions, default_device
+    from cifar_cam.all import cifar10_path, cifar_dls, recipe, resnet18, resnet_learner, set_seed, versions, default_device
     from cifar_cam.learner import _hardware
     fn = Path(out)
     about = dict(n_train=n_train, n_valid=n_valid, epochs=epochs, width=width, hardware=_hardware(default_device()), versions=versions())

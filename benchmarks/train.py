@@ -2,7 +2,7 @@
 
     python benchmarks/train.py [--what step,pipeline,host,memory] [--data DIR] [--rounds 5] [--out FILE]
 
-- step: ResNet18, batch 64, prepared batches. The starting notebook's loop (float32, NCHW, `loss.item()` a batch), a bare torch loop (bf16,
+- step: ResNet18, batch 64, prepared batches, each side in a process of its own (`--side`). The starting notebook's loop (float32, NCHW, `loss.item()` a batch), a bare torch loop (bf16,
   channels_last), and our `Learner` with the callbacks that `resnet_learner` and fastai give it.
 - pipeline: `baseline_augs` on pictures in memory by a torch DataLoader, a picture at a time, as the starting notebook has it; fastai's
   DataBlock over files with albumentations as item transform; and `cifar_dls`. Two workers each, batches of 64, normalised.
@@ -34,7 +34,7 @@ def step(data, rounds, n=40, bs=64):
 
 def step_of(side, data, n, bs):
     "Pictures a second of one side, in this process"
-    from cifar_cam.all import Callback, DataLoaders, F, cifar10_path, cifar_dls, default_device, nn, pick_precision, resnet18, resnet_learner, set_seed, torch
+    from cifar_cam.all import Callback, DataLoaders, cifar10_path, cifar_dls, default_device, nn, pick_precision, resnet18, resnet_learner, set_seed, torch
     dev,prec = default_device(),pick_precision()
     half = dict(bf16=torch.bfloat16, fp16=torch.float16).get(prec)
     dls = cifar_dls(cifar10_path(data), bs=bs, n_train=n*bs, n_valid=100)
@@ -135,7 +135,7 @@ def host(data, rounds, n=20_000):
     return interleaved(sides, rounds, 'µs/picture') | dict(pictures=n)
 
 def memory(data, recipe='baseline', batches=60):
-    "GB at the highest, of a process that reads all pictures and trains on some batches of them"
+    "GB at the highest, of a process that reads all pictures, and trains on some batches of each size of the recipe and tests on all"
     code = f'''
 import tempfile
 from cifar_cam.all import *
@@ -146,7 +146,7 @@ class Some(Callback):
     def after_batch(self):
         if self.training and self.iter=={batches}: raise CancelTrainException
 learn = resnet_learner(dls, recipe=r)
-with learn.no_bar(), learn.no_logging(), tempfile.TemporaryDirectory() as tmp: learn.fit_recipe(1, checkpoint=tmp, sizes=(), cbs=Some())
+with learn.no_bar(), learn.no_logging(), tempfile.TemporaryDirectory() as tmp: learn.fit_recipe(max(len(r.sizes), 1), checkpoint=tmp, sizes=[(1,o) for _,o in r.sizes], cbs=Some())
 print(int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])/2**20)   # Linux; not inherited, as ru_maxrss is
 '''
     res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)

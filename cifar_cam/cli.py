@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/cli.html.md"""
 __all__ = ['train', 'run', 'explain', 'doctor', 'main']
 
 # %% ../nbs/07_cli.ipynb #c1856c18
-import os, sys, time
+import json, os, sys, time
 from contextlib import contextmanager
 from pathlib import Path
 from inspect import signature
@@ -16,7 +16,7 @@ from fastcore.meta import delegates
 from fastcore.script import call_parse, anno_parser, store_true, CliError
 
 # %% ../nbs/07_cli.ipynb #bd72a6fe
-def _tried(data, r): return dict(epochs=4) | (dict(step_size=2, gamma=.2) if r.schedule=='step' else {}) if data=='digits' else {}   # the digits are there to try things out, in about a minute
+_digits = dict(epochs=4, step_size=2, gamma=.2)  # they are there to try things out, in about a minute
 
 def _quiet():
     "No warnings of libraries about one another; those about data and results stay"
@@ -102,6 +102,11 @@ def _only_first():
     if int(os.getenv('RANK', 0)): raise SystemExit(0)
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
 
+def _check_complete(out, config, asked):
+    "Is the complete run in `out` the one that is asked for?"
+    its = config | config['data'] | config['recipe'] | dict(width=config['arch'].get('width'), data=config['data'].get('path'))
+    for k,v in json.loads(json.dumps(asked)).items(): _need(v==its.get(k), f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another --out')
+
 def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None, n_valid=None, width=64, bs=None, lr=None, seed=1, precision='auto',
            size=32, workers=None, resume=False, compile=False, tensorboard=False, wandb=False, explain_kw=None):
     "Check, read, train and save; the run folder and the learner"
@@ -116,25 +121,20 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     name = data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
     _need(out or not resume, '--resume: give the folder of the run to go on with as --out')
     out = _free_folder(out, name, resume)
-    from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, resnet18, resnet_learner, pick_precision, set_seed, ifnone,
+    from cifar_cam.all import (cifar10_path, digits_path, cifar_dls, resnet18, resnet_learner, pick_precision, set_seed,
                                distributed, load_run, run_config, picture_files, valid_name, ProgressCallback, torch)
+    from dataclasses import asdict
     from cifar_cam import learner
     def find(): return digits_path() if data=='digits' else cifar10_path(None if data=='cifar10' else data)
-    r = learner.recipe(recipe)
-    r = learner.recipe(r, **dict(epochs=epochs) if epochs else _tried(data, r))
-    r = learner.recipe(r, bs=bs or r.bs, lr=lr or r.lr)
+    r = learner.recipe(recipe, **(_digits if data=='digits' and not epochs else {}), **{k:v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))   # a GPU for each process
     pick_precision(precision)
     model = resnet18(width=width)
     trackers = [] if int(os.getenv('RANK', 0)) else _trackers(tensorboard, wandb, out)
     if resume and (out/'config.json').exists() and not (config := run_config(out)).get('interrupted'):
-        _need(config['epochs_done']==r.epochs, f'the run in {out} is complete, after {config["epochs_done"]} epochs: for {r.epochs}, give another --out')
+        _check_complete(out, config, asdict(r) | dict(seed=seed, width=width, size=size) | (dict(precision=precision) if precision!='auto' else {}))
         path = find()
-        n_train,n_valid = n_train or len(picture_files(path/'train')),n_valid or len(picture_files(path/valid_name(path)))
-        asked = dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid, size=size, seed=seed, width=width, precision=config.get('precision') if precision=='auto' else precision, recipe=r)
-        its = {k: config['data'].get(k) for k in ('n_train','n_valid','size')} | dict(data=config['data'].get('path'), seed=config.get('seed'),
-              width=config['arch'].get('width'), precision=config.get('precision'), recipe=learner.Recipe(**config['recipe']))
-        for k,v in asked.items(): _need(v==its[k], f'the run in {out} is complete, with {k} {its[k]}, and this one has {v}: give another --out')
+        _check_complete(out, config, dict(data=str(path.resolve()), n_train=n_train or len(picture_files(path/'train')), n_valid=n_valid or len(picture_files(path/valid_name(path)))))
         _only_first()
         _say(f'the run in {out} is complete')
         return out,load_run(out)
@@ -155,7 +155,8 @@ def _train(data='cifar10', out='', recipe='baseline', epochs=None, n_train=None,
     except KeyboardInterrupt:
         if int(os.getenv('RANK', 0)): raise
         if int(os.getenv('WORLD_SIZE', 1))<2: learn.save_run(out, interrupted=True, **info)   # processes that stop at different batches have no weights in common: their checkpoint stays
-        print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; what was done is in {out}, and --resume goes on', file=sys.stderr, flush=True)
+        kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('*')) else 'nothing is kept'
+        print(f'\nstopped after {len(learn.history.epochs)} of {r.epochs} epochs; {kept}', file=sys.stderr, flush=True)
         raise
     _only_first()
     learn.save_run(out, **info)
@@ -293,7 +294,7 @@ def explain(
 @call_parse
 def doctor():
     "Versions, device, precision, data found, and what would be slow or fail"
-    from cifar_cam.all import versions, pick_precision, default_device, cifar10_path, check_folder, fastai_path, torch
+    from cifar_cam.all import versions, pick_precision, default_device, cifar10_path, fastai_path, torch
     for k,v in versions().items(): print(f'{k:16s}{v}')
     dev,notes = default_device(),[]
     print(f'{"device":16s}{torch.cuda.get_device_name(dev) if dev.type=="cuda" else dev.type}\n{"threads":16s}{torch.get_num_threads()}\n{"precision":16s}{pick_precision()}')

@@ -249,6 +249,7 @@ def cached_images(
 ) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where all pictures of `folder` are asked for, sorted
     "`read_images`, with the pictures of the whole folder kept in a file beside it, under a fingerprint of their names, sizes and times"
     every = get_image_files(folder).sorted()
+    whole = list(files)==list(every)
     sha = hashlib.sha256()
     for f in every: s = f.stat(); sha.update(f'{f.relative_to(folder)} {s.st_size} {s.st_mtime_ns}\n'.encode())
     kept = Path(folder).parent/'.cifar_cam'
@@ -256,11 +257,11 @@ def cached_images(
     try: images = np.load(fn, mmap_mode='r')
     except (OSError, ValueError): images = None   # not there yet, or cut short
     if images is not None and images.shape==(len(every),size,size,3):
-        if list(files)==list(every): return images
+        if whole: return images
         at = {f:i for i,f in enumerate(every)}
         return images[[at[f] for f in files]]
     images = read_images(files, size)
-    if list(files)!=list(every): return images
+    if not whole: return images
     try:
         kept.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=kept, suffix='.tmp', delete=False) as f: np.save(f, images); f.flush(); os.fsync(f.fileno())

@@ -5,7 +5,7 @@
 Each attempt is a fork of a process that has imported everything, so that moments are spread over reading, training and writing, not over
 importing. Every fourth comes when half of a checkpoint is written.
 """
-import hashlib, os, random, signal, sys, tempfile, time
+import hashlib, multiprocessing, os, random, signal, sys, tempfile, time
 from pathlib import Path
 from fastcore.script import call_parse
 
@@ -27,22 +27,12 @@ def train(folder, halfway=False):
 
 def attempt(folder, after=None, halfway=False):
     "Train in a fork, killed `after` seconds if it has not ended, or `halfway` through a checkpoint; was it killed?"
-    pid = os.fork()
-    if not pid:
-        try: train(folder, halfway); os._exit(0)
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            os._exit(1)
-    t0 = time.time()
-    while after is None or time.time()-t0<after:
-        ended,status = os.waitpid(pid, os.WNOHANG)
-        if ended and os.WIFEXITED(status) and os.WEXITSTATUS(status): sys.exit(f'training in {folder} failed')
-        if ended: return os.WIFSIGNALED(status)
-        time.sleep(.002)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return True
+    p = multiprocessing.get_context('fork').Process(target=train, args=(folder, halfway))
+    p.start()
+    p.join(after)
+    if p.exitcode is None: p.kill(); p.join()
+    if p.exitcode>0: sys.exit(f'training in {folder} failed')
+    return p.exitcode<0
 
 @call_parse
 def main(

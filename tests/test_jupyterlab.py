@@ -1,5 +1,5 @@
 "JupyterLab, in a browser, runs the first tutorial by *Run All Cells*, and shows its figures. $CIFAR_CAM_SHOTS names a folder for screenshots."
-import json, os, shutil, subprocess, sys, time, urllib.request
+import json, os, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import nbformat, pytest

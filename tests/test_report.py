@@ -1,5 +1,5 @@
 "What only a browser can show of the report: its controls, what it asks for, and how it looks in the dark and on a narrow screen."
-import os, shutil
+import shutil
 
 import pytest
 

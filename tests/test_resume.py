@@ -1,9 +1,10 @@
 "What a notebook can't show of training: processes that are killed, and processes that train together."
-import hashlib, json, os, re, signal, subprocess, sys
+import json, os, re, signal, subprocess, sys
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
+from cifar_cam.learner import pick_precision
 
 CLI = [sys.executable, '-m', 'cifar_cam']
 TWO = sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2
@@ -65,7 +66,7 @@ def test_another_run_is_not_this_one(tmp_path):
     for o in 'train/a','train/b','test/a','test/b':
         (other/o).mkdir(parents=True)
         for i in range(101): Image.new('RGB', (32,32)).save(other/o/f'{i}.png')
-    for more in ('--seed',2),('--width',4),('--lr',.5),('--n-train',201),('--size',16),('--data',other):
+    for more in ('--seed',2),('--width',4),('--lr',.5),('--n-train',201),('--size',16),('--data',other),('--epochs',2),*([('--precision','fp32')] if pick_precision()!='fp32' else []):
         res = cli(*args, *more, '--resume')
         assert res.returncode==1 and res.stderr.count('\n')==1 and 'give another --out' in res.stderr, res.stderr
 

@@ -1,5 +1,5 @@
 "The documentation, built by tools/site.py: pages, links, pictures, names, search, and how it looks on a narrow screen."
-import ast, base64, importlib, inspect, json, os, re, shutil, subprocess, sys, threading
+import ast, base64, importlib, inspect, json, os, re, subprocess, sys, threading
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
