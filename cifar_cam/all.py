@@ -1,9 +1,13 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
+from .files import *
 from fastai.vision.all import *
-from .data import *
 from .augment import *
+from .data import *
 from .models import *
+from .recipe import *
+from .checkpoint import *
 from .learner import *
+from .run import *
 from .cam import *
 from .interp import *
 from .faith import *
