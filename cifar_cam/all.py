@@ -1,4 +1,5 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
+from . import imports as _imports   # fastai, in silence
 from fastai.vision.all import *
 from .data import *
 from .augment import *
