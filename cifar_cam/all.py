@@ -1,6 +1,6 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
+from .imports import *
 from .files import *
-from fastai.vision.all import *
 from .augment import *
 from .data import *
 from .models import *
@@ -9,6 +9,6 @@ from .checkpoint import *
 from .learner import *
 from .run import *
 from .cam import *
-from .interp import *
 from .faith import *
+from .interp import *
 from .report import *

@@ -322,24 +322,24 @@ def check_explain(
 def _check_places(run, folder, export):
     "Is it known where to write, and is the place for `export` free?"
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
-    if folder is None and isinstance(run, Learner): raise ValueError(msg)
+    if folder is None and isinstance(run, Learner) and not hasattr(run, 'run'): raise ValueError(msg)
     msg = f'export {export}: it is there already, give a new folder'
     if export and Path(export).exists(): raise ValueError(msg)
 
 def explain_run(
-    run, # A run folder, or a `Learner`
+    run, # A run folder, or a `Learner`, such as `train_run` gives
     k:int=10, # Mistakes with maps; twice as many in the gallery
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # One that `cam_methods` lists
     target='predicted', # As for `CAMInterpretation.cams`
     mistakes:int=100, # Mistakes in report.html; 0: no report
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
-    folder=None # Where to write; None: the run folder
+    folder=None # Where to write; None: the run's folder
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     _check_places(run, folder, export)
-    folder = Path(ifnone(folder, run))
+    folder = Path(ifnone(folder, getattr(run, 'run', run)))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
         run = load_run(run)
