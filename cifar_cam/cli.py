@@ -138,9 +138,9 @@ def _go(name, args):
     f(**{k: v for k,v in kw.items() if k in signature(f).parameters})
 
 def _as_option(msg):
-    "An error of the library's, which begins with the name of an argument, in the shell's words"
-    name = msg.partition(' ')[0].rstrip(':')
-    return f'--{name.replace("_", "-")}{msg[len(name):]}' if name in signature(run).parameters else msg
+    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
+    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
+    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
 
 # %% ../nbs/13_cli.ipynb #e78d6d54
 def main(

@@ -275,7 +275,7 @@ def _check_method(method, target):
     "Has the method the maps that are asked for?"
     name = cam_class(method).__name__.lower().replace('_', '')
     can,asked = cam_methods().target[name]=='class or contrast',isinstance(target, str) and target=='contrast'
-    msg = f'target contrast: {name} has no map of one class against another, give another method'
+    msg = f'target contrast: {name} has no map of one class against another, give another `method`'
     if asked and not can: raise ValueError(msg)
 
 def _check_layers(model, x, layers, method):
