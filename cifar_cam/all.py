@@ -6,5 +6,6 @@ from .models import *
 from .learner import *
 from .cam import *
 from .interp import *
+from .gallery import *
 from .faith import *
 from .report import *
