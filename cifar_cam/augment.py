@@ -6,12 +6,13 @@ Docs: https://OWNER.github.io/cifar_cam/augment.html.md"""
 
 # %% auto #0
 __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip', 'RandomPadCrop', 'RandomGrey', 'RandomCutOut',
-           'RandomAffine', 'PickOne', 'device_augs', 'batch_augs']
+           'RandomAffine', 'PickOne', 'device_augs', 'batch_augs', 'augs_config', 'augs_from_config']
 
 # %% ../nbs/01_augment.ipynb #91523b79
 # albumentations takes half a second to import: that is done where it is first needed
-import inspect, os, random
+import inspect, os, random, warnings
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # importing a library is no reason to ask the network for a newer one
+from .files import *
 from fastai.vision.all import *
 
 # %% ../nbs/01_augment.ipynb #078fcfcc
@@ -219,3 +220,29 @@ def batch_augs(
         if name not in known: raise ValueError(f'no batch augmentation {name!r}: there is {", ".join(known)}')
         return known[name](**{k: batch_augs(v) if k=='augs' else v for k,v in kw.items()})
     return L(dicts).map(one)
+
+# %% ../nbs/01_augment.ipynb #e8bc3f71
+def augs_config(
+    dls # `DataLoaders`
+) -> dict: # What `augs_from_config` reads; None without augmentations
+    "The augmentations of the training set, as JSON takes them"
+    import albumentations as A
+    on_device = [o.to_dict() for o in dls.train.after_batch.fs if isinstance(o, BatchAug)]
+    if on_device: return dict(device=on_device)
+    tfm = first(o for o in dls.train.after_item.fs if isinstance(o, AlbumentationsTransform))
+    if tfm is None or not len(tfm.train_aug): return None
+    try: return A.to_dict(tfm.train_aug)
+    except ValueError: return dict(described=', '.join(type(o).__name__ for o in tfm.train_aug))
+
+# %% ../nbs/01_augment.ipynb #6b379b3b
+def augs_from_config(
+    config # As `augs_config` gives it
+): # What `cifar_dls` takes as `augs`
+    "Make augmentations again; `ValueError` for those that were only described"
+    import albumentations as A
+    if not config: return None
+    if 'device' in config: return batch_augs(config['device'])
+    if 'described' in config: raise ValueError(f'these augmentations can not be made again: {config["described"]}')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # albumentations writes an argument that it does not read
+        return A.from_dict(config)

@@ -1,4 +1,4 @@
-"""Pictures of what a network got wrong: what was taken for what, how sure it was, and where it looked, drawn from the table of one pass
+"""Pictures of what a network got wrong: what was taken for what, how sure it was, and where it looked
 
 Docs: https://OWNER.github.io/cifar_cam/gallery.html.md"""
 
@@ -9,9 +9,9 @@ __all__ = ['ProbeCallback']
 
 # %% ../nbs/11_gallery.ipynb #d4800da9
 import json, textwrap
-from fastai.vision.all import *
 import sklearn.metrics as skm
-from .learner import *
+from .imports import *
+from .files import *
 from .cam import *
 from .interp import *
 
@@ -209,7 +209,7 @@ def plot_mean_maps(self:CAMInterpretation,
 
 # %% ../nbs/11_gallery.ipynb #ab3f3151
 class ProbeCallback(Callback):
-    "What the network says of some pictures after each epoch (`table`), and where it looks (`maps`, a `CamMaps` an epoch)"
+    "What the network says of some pictures after each epoch (`table`), and where it looks (`maps`)"
     remove_on_fetch = True
     def __init__(self,
         interp:CAMInterpretation, # Of the data that the pictures are from
@@ -287,3 +287,6 @@ def save(self:CAMInterpretation,
         self.table.to_csv(tmp/'predictions.csv', index=False)
         (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
     return Path(folder)
+
+# %% ../nbs/11_gallery.ipynb #960c8d64
+document(__name__)

@@ -10,10 +10,9 @@ __all__ = ['CAMInterpretation']
 # %% ../nbs/10_interp.ipynb #66dd1809
 import json
 from html import escape
-from fastai.vision.all import *
 import sklearn.metrics as skm
-from .data import *
-from .learner import *
+from .imports import *
+from .files import *
 from .cam import *
 
 # %% ../nbs/10_interp.ipynb #127d45ca
@@ -240,7 +239,7 @@ def cams(self:CAMInterpretation,
     idxs, # Indices into the data set
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`
-    target='predicted' # 'predicted', 'actual', 'both' (one, then the other), 'contrast' (one against the other), a class
+    target='predicted' # 'predicted', 'actual', 'both', 'contrast' (the one against the other), or a class
 ) -> CamMaps: # For 'both', two a picture
     "Maps of the pictures at `idxs`"
     idxs,target = self._asked(list(idxs), target)
@@ -294,10 +293,13 @@ def export(self:CAMInterpretation,
     "For other tools: predictions.csv, maps.npz with raw maps of the worst mistakes, and their pictures, named by index"
     if Path(folder).exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
     idxs = self.misclassified(k).idx.tolist()
-    with making(folder) as tmp:
+    with staged(folder) as tmp:
         self.table.to_csv(tmp/'predictions.csv', index=False)
         (tmp/'pictures').mkdir()
         if not idxs: return Path(folder)
         self.cams(idxs, **kwargs).save(tmp/'maps.npz', idx=idxs)
         for i,im in zip(idxs, self.pictures(idxs)): Image.fromarray(im).save(tmp/'pictures'/f'{i:05}.png')
     return Path(folder)
+
+# %% ../nbs/10_interp.ipynb #4265129d
+document(__name__)
