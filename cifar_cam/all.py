@@ -11,4 +11,5 @@ from .run import *
 from .cam import *
 from .faith import *
 from .interp import *
+from .gallery import *
 from .report import *
