@@ -15,6 +15,7 @@ from .files import *
 from .data import *
 from .learner import *
 from .run import *
+from .models import *
 from .cam import *
 
 # %% ../nbs/10_interp.ipynb #8b64af38
