@@ -11,12 +11,12 @@ from fastcore.script import call_parse
 
 def setup(data, n):
     "A ResNet18, its five layers, `n` pictures and a class for each"
-    from cifar_cam.all import cifar10_path, digits_path, cifar_dls, resnet18, set_seed, stages, torch
+    from cifar_cam.all import cifar10_path, digits_path, cifar_dls, cifar_resnet18, set_seed, stages, torch
     set_seed(1)
     path = digits_path() if data=='digits' else cifar10_path(data or None)
     dls = cifar_dls(path, n_train=100, n_valid=n, bs=n, num_workers=0)
     x = dls.valid.one_batch()[0].as_subclass(torch.Tensor)
-    model = resnet18(10).eval()
+    model = cifar_resnet18(10).eval()
     return model, stages(model), x, [i%10 for i in range(len(x))], path.name
 
 def one_by_one(model, layers, x, ts):
@@ -52,11 +52,11 @@ def ours_scaled(model, layers, x, ts):
 
 def memory(n):
     "The most that a process held, in GB, that made maps of `n` pictures at five layers and kept them; and before it did"
-    from cifar_cam.all import cam, resnet18, torch
+    from cifar_cam.all import cam, cifar_resnet18, torch
     peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])/2**20   # Linux; not inherited, as ru_maxrss is
     x = torch.randn(n, 3, 32, 32)
     before = peak()
-    maps = cam(resnet18(10), x, layers=[f'layer{i}' for i in range(5)])
+    maps = cam(cifar_resnet18(10), x, layers=[f'layer{i}' for i in range(5)])
     print(json.dumps(dict(n=n, before_gb=round(before, 3), peak_gb=round(peak(), 3), kept_gb=round(sum(m.nbytes for m in maps.maps.values())/2**30, 3))))
 
 @call_parse

@@ -18,11 +18,11 @@ def main(
     out:str='' # JSON file
 ):
     "Compare"
-    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, resnet18, resnet_learner, set_seed, torch, versions
+    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, cifar_resnet18, resnet_learner, set_seed, torch, versions
     from cifar_cam.learner import _hardware
     set_seed(1)
     dls = cifar_dls(cifar10_path(data or None), n_train=100, n_valid=n)
-    learn = resnet_learner(dls, resnet18(dls.c, width=width))
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width=width))
     def get_preds():
         with learn.no_bar(): learn.get_preds(with_loss=True)
     def from_learner(): CAMInterpretation.from_learner(learn)

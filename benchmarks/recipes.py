@@ -39,7 +39,7 @@ def main(
     out:str='recipes.json' # JSON file
 ):
     "Compare"
-    from cifar_cam.all import cifar10_path, cifar_dls, recipe, resnet18, resnet_learner, set_seed, versions, default_device
+    from cifar_cam.all import cifar10_path, cifar_dls, recipe, cifar_resnet18, resnet_learner, set_seed, versions, default_device
     from cifar_cam.learner import _hardware
     fn = Path(out)
     about = dict(n_train=n_train, n_valid=n_valid, epochs=epochs, width=width, hardware=_hardware(default_device()), versions=versions())
@@ -59,7 +59,7 @@ def main(
             r = jobs[name]
             dls = cifar_dls(path, r.bs, r.make_augs(), seed=seed)
             set_seed(seed)
-            learn = resnet_learner(dls, resnet18(dls.c, width), r)
+            learn = resnet_learner(dls, cifar_resnet18(dls.c, width), r)
             t0 = time.process_time()
             with learn.no_bar(), learn.no_logging(): learn.fit_recipe()
             last = learn.history.epochs[-1]

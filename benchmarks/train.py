@@ -34,7 +34,7 @@ def step(data, rounds, n=40, bs=64):
 
 def step_of(side, data, n, bs):
     "Pictures a second of one side, in this process"
-    from cifar_cam.all import Callback, DataLoaders, cifar10_path, cifar_dls, default_device, nn, pick_precision, resnet18, resnet_learner, set_seed, torch
+    from cifar_cam.all import Callback, DataLoaders, cifar10_path, cifar_dls, default_device, nn, pick_precision, cifar_resnet18, resnet_learner, set_seed, torch
     dev,prec = default_device(),pick_precision()
     half = dict(bf16=torch.bfloat16, fp16=torch.float16).get(prec)
     dls = cifar_dls(cifar10_path(data), bs=bs, n_train=n*bs, n_valid=100)
@@ -45,7 +45,7 @@ def step_of(side, data, n, bs):
     def loop(autocast, channels_last):
         "A torch loop of `n` steps, and the seconds that they took"
         set_seed(1)
-        model = resnet18(dls.c).to(dev)
+        model = cifar_resnet18(dls.c).to(dev)
         if channels_last: model = model.to(memory_format=torch.channels_last)
         opt,crit = torch.optim.SGD(model.parameters(), lr=.01, momentum=.9, fused=channels_last),nn.CrossEntropyLoss()
         right = total = 0
@@ -83,7 +83,7 @@ def step_of(side, data, n, bs):
         set_seed(1)
         ldls = DataLoaders(Prepared(batches[:3]+batches), Prepared(batches[:1]))
         ldls.c,clock = dls.c,Clock()
-        learn = resnet_learner(ldls, resnet18(dls.c))
+        learn = resnet_learner(ldls, cifar_resnet18(dls.c))
         with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=clock)
         return clock.speed
     return dict(start=lambda: loop(False, False), bare=lambda: loop(bool(half), True), learner=learner)[side]()

@@ -11,14 +11,14 @@ from fastcore.script import call_parse
 
 def train(folder, halfway=False):
     "In a process of its own: train on a few digits, and leave `done` with the hash of weights and history; or be killed `halfway` through a checkpoint"
-    from cifar_cam.all import cifar_dls, digits_path, recipe, resnet18, resnet_learner, set_seed, torch
+    from cifar_cam.all import cifar_dls, digits_path, recipe, cifar_resnet18, resnet_learner, set_seed, torch
     torch.set_num_threads(1)
     def cut(fd): os.ftruncate(fd, os.fstat(fd).st_size//2); os.kill(os.getpid(), signal.SIGKILL)
     if halfway: os.fsync = cut
     r = recipe('fast', epochs=6, bs=32, dropout=.1)
     dls = cifar_dls(digits_path(), r.bs, r.make_augs(), n_train=96, n_valid=32)
     set_seed(1)
-    learn = resnet_learner(dls, resnet18(dls.c, 4, r.dropout), r)
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, 4, r.dropout), r)
     with learn.no_bar(), learn.no_logging(): learn.fit_recipe(checkpoint=folder, resume=True)
     sha = hashlib.sha256()
     for k,v in learn.model.state_dict().items(): sha.update(k.encode()+v.contiguous().numpy().tobytes())

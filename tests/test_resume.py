@@ -112,7 +112,7 @@ def noted(samps): samps = list(samps); order.extend(samps); return create(samps)
 order,dls.train.create_batches = [],noted
 flip = first(o for o in dls.train.after_batch.fs if isinstance(o, RandomFlip))
 set_seed(rank_distrib())   # even from different first weights
-learn = resnet_learner(dls, resnet18(dls.c, 8), 'fast')
+learn = resnet_learner(dls, cifar_resnet18(dls.c, 8), 'fast')
 with distributed(learn), learn.no_bar(), learn.no_logging(): learn.fit_recipe(2, cbs=Seen())
 sha = hashlib.sha256(b''.join(v.contiguous().numpy().tobytes() for v in learn.model.state_dict().values())).hexdigest()
 Path(f'rank{rank_distrib()}').write_text(json.dumps(dict(sha=sha, n=sum(seen), acc=learn.history.epochs[-1]["valid_acc"], order=order, changes=changes)))

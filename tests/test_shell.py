@@ -57,7 +57,7 @@ def test_shell_and_package_agree(run_dir, tmp_path):
 from cifar_cam.all import *
 dls = cifar_dls(digits_path(), augs=baseline_augs(), n_train=200, n_valid=100)
 set_seed(1)
-learn = resnet_learner(dls, resnet18(dls.c, width=8))
+learn = resnet_learner(dls, cifar_resnet18(dls.c, width=8))
 with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
 learn.save_run({str(tmp_path/"py")!r})
 '''
