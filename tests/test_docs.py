@@ -1,4 +1,4 @@
-"Public names: none is taken from another library, and `help`, `?` and Shift-Tab say what each argument means, as the documentation does."
+"Public names: none is taken from other libraries; `help` and Shift-Tab say what each argument means, as the site does."
 import ast, importlib, inspect, pydoc, re, subprocess, sys
 from pathlib import Path
 
@@ -13,7 +13,7 @@ MODULES = [o.stem[3:] for o in sorted((TOP/'nbs').glob('[0-9][0-9]_*.ipynb')) if
 VARIABLE = inspect.Parameter.VAR_POSITIONAL,inspect.Parameter.VAR_KEYWORD
 
 def names(module):
-    "Public names of `module`, each with whether all its arguments need a word: methods in the body of a class may follow a custom"
+    "Public names of `module`, each with whether all its arguments need a word: methods in a class may follow a custom"
     public = importlib.import_module(f'cifar_cam.{module}').__all__
     found = dict.fromkeys(public, True)
     for o in ast.parse((TOP/'cifar_cam'/f'{module}.py').read_text(encoding='utf-8')).body:
@@ -29,7 +29,7 @@ def named(module, name):
     return getattr(o, 'fget', o)
 
 def unsaid(o, text, strict=True):
-    "Arguments of `o` that `text` does not name with the comment beside them, and what `o` returns; `strict`: each needs a comment"
+    "Arguments of `o`, and what it returns, of which `text` lacks what their comments say; `strict`: each has one"
     own = docments(o, args_kwargs=True)
     if isinstance(o, type) and '__init__' not in vars(o): return []
     args = {k: p for k,p in inspect.signature(o).parameters.items() if k!='self'}
