@@ -12,6 +12,7 @@ import json, textwrap
 import sklearn.metrics as skm
 from .imports import *
 from .files import *
+from .models import *
 from .cam import *
 from .interp import *
 

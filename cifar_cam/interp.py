@@ -13,6 +13,7 @@ from html import escape
 import sklearn.metrics as skm
 from .imports import *
 from .files import *
+from .models import *
 from .cam import *
 
 # %% ../nbs/10_interp.ipynb #127d45ca
