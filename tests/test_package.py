@@ -145,6 +145,21 @@ def test_all_imports_little_more_than_fastai(user):
     assert {'cifar_cam','pytorch_grad_cam'} <= new
     assert not new & {'albumentations','pydantic','cleanlab','accelerate','wandb','tensorboard','nbdev','pytest','torch','torchvision'}, new
 
+@pytest.mark.parametrize('module', ['all', *(o.stem[3:] for o in sorted((TOP/'nbs').glob('[0-9][0-9]_*.ipynb')))])
+def test_imports_in_silence(user, module):
+    "Each module, as the first that is imported; in Jupyter, a line to stderr is a red box"
+    py,work = user
+    res = sh(py, '-W', 'always', '-c', f'from cifar_cam.{module} import *', cwd=work, PYTHONWARNINGS='')
+    assert (res.returncode,res.stdout,res.stderr)==(0,'','')
+
+def test_filters_of_warnings_stay(user):
+    "Those of the user, in their order, and those that other libraries set when they are imported"
+    py,work = user
+    before = "import warnings; warnings.filterwarnings('error', 'of the user'); warnings.simplefilter('ignore')"
+    def filters(module): return ok(sh(py, '-c', f'{before}\nfrom {module} import *\nprint(warnings.filters)', cwd=work))
+    ours,theirs = filters('cifar_cam.imports'),filters('fastai.vision.all')
+    assert ours==theirs and 'of the user' in ours
+
 def test_commands(user):
     "The installed command, as a newcomer tries it, away from the repository"
     py,work = user

@@ -98,12 +98,15 @@ def test_every_public_name_is_documented(pages, nb, module):
     lines = (cfg.lib_path/f'{module}.py').read_text(encoding='utf-8').splitlines()
     assert names
     assert not [n for n in names if n.lower() not in page.ids], 'these have no entry on their page'
+    assert not [o for o in page.ids if re.fullmatch(r'(parameters|returns)(-\d+)?', o or '')], 'what a signature says stands in a docstring, too'
     for n in names:
         o = mod
         for part in n.split('.'): o = getattr(o, part)
         if not callable(o): continue
         assert o.__doc__, f'{n} says nothing of itself'
         assert not unsaid(o), f'{n}: an argument without a word'
+        said = {k: v for k,v in docments(o).items() if v and k!='kwargs'}
+        assert not [k for k,v in said.items() if v not in page.words], n
         assert f'{n.rpartition(".")[2]}(' in page.words, n
         at = [int(o.partition('#L')[2]) for o in page.links if o.startswith(f'{code_url}{cfg.lib_name}/{module}.py#L')]
         assert any(re.search(rf'(def|class) {n.rpartition(".")[2]}\b', '\n'.join(lines[i-1:i+3])) for i in at), f'{n} has no link to its source'

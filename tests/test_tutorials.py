@@ -46,6 +46,13 @@ def test_runs_in_a_kernel(fn, kernel, tmp_path):
     if PYTHON: assert where.is_relative_to(Path(PYTHON).absolute().parent.parent), f'the kernel has the package of {where}'
     assert not list(there.rglob('*.safetensors')), 'a run at the small size was left behind'
 
+def test_imports_in_silence(kernel, tmp_path):
+    "In a kernel, where a library may miss widgets"
+    make,env = kernel
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('from cifar_cam.all import *')])
+    NotebookClient(nb, km=make(), timeout=300, startup_timeout=120, resources=dict(metadata=dict(path=str(tmp_path)))).execute(env=env | dict(PYTHONWARNINGS=''))
+    assert not nb.cells[0].outputs
+
 def install_cell(nb): return next(o for o in code(nb))
 
 @each

@@ -1,0 +1,10 @@
+"What modules import first: fastai's names, without the warnings that its imports give, and `document`"
+import warnings
+from .docs import document
+
+# Nobody who imports this package can do anything about them. Python's `catch_warnings` would, in the end, take back the
+# filters that fastai and torch set for themselves, too.
+_quiet = 'ignore', None, Warning, None, 0
+warnings.filters.insert(0, _quiet)
+try: from fastai.vision.all import *
+finally: warnings.filters.remove(_quiet)

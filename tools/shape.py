@@ -1,0 +1,162 @@
+"""The shape of the project in figures: notebooks, modules and lines; exit status 1 where a limit is broken without an excuse
+
+`python tools/shape.py`
+
+- line: at most 140 characters in the package, in code cells, templates, tests, benchmarks and tools.
+- cell: at most 40 lines of code in a cell, exported or not; lines that start with `#|` do not count.
+- module: at most 350 lines.
+- lesson: an exported cell that defines something public (function, class or `@patch`ed method) has a lesson before the next heading, with
+  at most one other exported cell between the two. A lesson is code that is shown, and neither exported nor only imports.
+- row: at most two exported cells in a row, with neither prose nor a lesson between them; a heading is no prose, imports are no cell.
+- nested: no conditional expression inside another one, no comprehension inside another one.
+- inner: no class inside a function.
+- number: one notebook a number.
+- arrow: a module imports from modules of lower numbers only; `cifar_cam.all` stands above all but the shell.
+"""
+import ast, re, sys
+from collections import Counter
+from pathlib import Path
+
+from fastcore.nbio import read_nb
+
+top = Path(__file__).resolve().parent.parent
+max_line,max_cell,max_module,max_row = 140,40,350,2
+# rule, place as the fault names it, and why it may be so
+excuses = [
+]
+faults = []
+
+def at(fn): return fn.relative_to(top).as_posix()
+def fault(rule, place, text): faults.append((rule, place, text))
+
+def tree(code):
+    "The syntax tree of `code`; an empty one for a cell with magics"
+    try: return ast.parse(code)
+    except SyntaxError: return ast.parse('')
+
+def imports_only(code): return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in tree(code).body)
+def public(code): return [o.name for o in tree(code).body if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and o.name[0]!='_']
+
+def code_of(cell): return re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip()
+def heading(cell): return cell.cell_type=='markdown' and cell.source.startswith('#')
+
+def kind(cell):
+    "What `cell` is to a reader: heading, prose, export, lesson, or nothing"
+    if cell.cell_type!='code': return 'heading' if heading(cell) else 'prose'
+    if not code_of(cell) or imports_only(code_of(cell)): return None
+    if {'export','exports','exporti'} & set(cell.directives): return 'export'
+    return None if 'hide' in cell.directives else 'lesson'
+
+def check_lines(where, code):
+    "The longest line of `code`; a fault for each that is too long"
+    for i,o in enumerate(code.splitlines(), 1):
+        if len(o)>max_line: fault('line', where, f'line {i} has {len(o)} characters: {o.strip()[:50]}…')
+    return max(map(len, code.splitlines()), default=0)
+
+def check_cells(fn, cells):
+    "Figures of the cells of notebook `fn`"
+    longest = line = 0
+    for o in cells:
+        if o.cell_type!='code': continue
+        place,lines = f'{at(fn)}#{o.id}',code_of(o).splitlines()
+        if len(lines)>max_cell: fault('cell', place, f'{len(lines)} lines: {lines[0][:50]}')
+        longest,line = max(longest, len(lines)),max(line, check_lines(place, o.source))
+    return {'longest line': line, 'longest cell': longest}
+
+def check_lessons(fn, cells):
+    "How many exported cells of `fn` nothing is shown of"
+    seen,n = [(kind(o),o) for o in cells if kind(o)],0
+    for i,(k,o) in enumerate(seen):
+        if k!='export' or not public(code_of(o)): continue
+        after = [k for k,_ in seen[i+1:]]
+        nearest = next((o for o in after if o in ('lesson','heading')), 'heading')
+        if nearest=='lesson' and after[:after.index('lesson')].count('export')<2: continue
+        n += 1
+        fault('lesson', f'{at(fn)}#{o.id}', f'no lesson of {", ".join(public(code_of(o)))}')
+    return n
+
+def check_rows(fn, cells):
+    "The most exported cells of `fn` in a row"
+    row,most = [],0
+    for o in [*(o for o in cells if kind(o) not in (None,'heading')), None]:
+        if o and kind(o)=='export': row.append(o); continue
+        if len(row)>max_row: fault('row', f'{at(fn)}#{row[0].id}', f'{len(row)} exported cells in a row')
+        row,most = [],max(most, len(row))
+    return most
+
+comprehensions = ast.ListComp,ast.SetComp,ast.DictComp,ast.GeneratorExp
+
+def inside(tree, outer, inner):
+    "Nodes of type `inner` that stand in one of type `outer`"
+    return {o for parent in ast.walk(tree) if isinstance(parent, outer) for o in ast.walk(parent) if o is not parent and isinstance(o, inner)}
+
+def check_tree(fn, code):
+    "How many things of `code` are nested, and how many classes stand in functions"
+    t = tree(code)
+    nested = inside(t, ast.IfExp, ast.IfExp) | inside(t, comprehensions, comprehensions)
+    inner = inside(t, ast.FunctionDef, ast.ClassDef)
+    for o in nested: fault('nested', f'{at(fn)}: {ast.unparse(o)[:60]}', f'line {o.lineno}')
+    for o in inner: fault('inner', f'{at(fn)}: class {o.name}', f'line {o.lineno}')
+    return {'nested': len(nested), 'class in function': len(inner)}
+
+def imported(code):
+    "The modules of the package that `code` imports from, in functions too"
+    found = [o for o in ast.walk(tree(code)) if isinstance(o, ast.ImportFrom)]
+    return {(o.module or '').removeprefix('cifar_cam.') for o in found if o.level or (o.module or '').startswith('cifar_cam.')}
+
+def check_arrows(order, module, code):
+    "A fault for each import of `module` that points up"
+    for o in imported(code):
+        if order.get(o, -1)>=order[module]: fault('arrow', f'cifar_cam/{module}.py', f'imports from {o}, which stands above it')
+
+def table(rows):
+    "`rows`, dictionaries with the same keys, in columns"
+    rows = [list(rows[0])] + [['' if v is None else str(v) for v in o.values()] for o in rows]
+    widths = [max(map(len, col)) for col in zip(*rows)]
+    for name,*figures in rows: print(' ', name.ljust(widths[0]), *map(str.rjust, figures, widths[1:]), sep='  ')
+    print()
+
+def notebooks():
+    "Check notebooks and their modules"
+    fns = sorted((top/'nbs').glob('*.ipynb')) + sorted((top/'nbs/tutorials').glob('*.ipynb'))
+    mods = {fn: top/'cifar_cam'/f'{fn.stem[3:]}.py' for fn in fns if re.match(r'\d\d_', fn.name)}
+    order = {o.stem: int(fn.name[:2]) for fn,o in mods.items()}
+    order['all'] = order.get('cli', 100)-.5
+    for n,k in Counter(fn.name[:2] for fn in mods).items():
+        if k>1: fault('number', f'nbs/{n}_*.ipynb', f'{k} notebooks')
+    rows = []
+    for fn in fns:
+        cells = read_nb(fn).cells
+        row = {'notebook': fn.stem, 'module': None} | check_cells(fn, cells)
+        row |= {'no lesson': check_lessons(fn, cells), 'in a row': check_rows(fn, cells), 'nested': None, 'class in function': None}
+        if fn in mods:
+            code = mods[fn].read_text(encoding='utf-8')
+            row['module'] = len(code.splitlines())
+            if row['module']>max_module: fault('module', f'cifar_cam/{mods[fn].name}', f'{row["module"]} lines')
+            row |= check_tree(mods[fn], code)
+            check_arrows(order, mods[fn].stem, code)
+        rows.append(row)
+    table(rows)
+
+def files():
+    "Check what is written by hand"
+    rows = []
+    for folder in 'cifar_cam','tests','benchmarks','tools':
+        fns = [o for o in (top/folder).rglob('*') if o.suffix in ('.py','.html','.css','.js','.jinja') and o.name!='_modidx.py']
+        for fn in sorted(fns):
+            code = fn.read_text(encoding='utf-8')
+            rows.append({'file': at(fn), 'lines': len(code.splitlines()), 'longest line': check_lines(at(fn), code)})
+    table(rows)
+    lines = sum(o['lines'] for o in rows if re.fullmatch(r'cifar_cam/.*\.py', o['file']))
+    print(f'  {lines:,} lines in the package, templates and _modidx.py left out\n')
+
+def main():
+    notebooks()
+    files()
+    known,found = {o[:2] for o in excuses},{o[:2] for o in faults}
+    for rule,place,text in faults:
+        if (rule,place) not in known: print(f'{rule}, {place}: {text}')
+    for rule,place in known-found: print(f'excuse, {place}: it keeps the rule {rule!r}: take its excuse out of tools/shape.py')
+    return known!=found
+
+if __name__=='__main__': sys.exit(main())
