@@ -11,7 +11,7 @@ __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip',
 # %% ../nbs/01_augment.ipynb #91523b79
 # albumentations takes half a second to import: that is done where it is first needed
 import inspect, os, random, warnings
-os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # importing a library is no reason to ask the network for a newer one
+os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # an import is no reason to ask the network for a newer one
 from .imports import *
 
 # %% ../nbs/01_augment.ipynb #078fcfcc
@@ -30,7 +30,7 @@ class AlbumentationsTransform(Transform):
     "Albumentations pipelines as a fastai item transform: `train_aug` on the training set, `valid_aug` everywhere else"
     order = 2
     def __init__(self,
-        train_aug=None, # An albumentations transform, list or `Compose` for training pictures; None leaves them as they are
+        train_aug=None, # An albumentations transform, list or `Compose` for training pictures; None changes nothing
         valid_aug=None  # The same for all other pictures
     ):
         super().__init__()
@@ -44,9 +44,10 @@ class AlbumentationsTransform(Transform):
         if not self.aug: return img
         return type(img)(Image.fromarray(self.changed(self.seeded(self.aug), np.array(img))))
 
-    def __repr__(self): return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
+    def __repr__(self):
+        return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
 
-# %% ../nbs/01_augment.ipynb #7fcc6501
+# %% ../nbs/01_augment.ipynb #76b000df
 @patch
 def pipeline(self:AlbumentationsTransform,
     split_idx # 0 for the training set
@@ -55,7 +56,7 @@ def pipeline(self:AlbumentationsTransform,
     aug = self.train_aug if split_idx==0 else self.valid_aug
     return aug if len(aug) else None
 
-# %% ../nbs/01_augment.ipynb #4b0b3676
+# %% ../nbs/01_augment.ipynb #f44cc90b
 @patch
 def seeded(self:AlbumentationsTransform,
     aug # An albumentations `Compose`
@@ -79,17 +80,18 @@ def changed(self:AlbumentationsTransform,
 # %% ../nbs/01_augment.ipynb #08b3e038
 def baseline_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
-    mean=(0.4919, 0.4827, 0.4472) # Mean colour, red, green, blue from 0 to 1, which fills borders and holes; by default CIFAR-10's
+    mean=(0.4919, 0.4827, 0.4472) # Mean colour, from 0 to 1, which fills borders and holes; by default CIFAR-10's
 ) -> list: # Albumentations transforms, in order
     "The recipe's augmentations: flip, shift-scale-rotate, pad, and one of cut-out and grey"
     import albumentations as A, cv2
     fill,hole = tuple(255*m for m in mean),(size//2, size//2)
+    mirror,const = cv2.BORDER_REFLECT_101,cv2.BORDER_CONSTANT
     return [A.HorizontalFlip(p=.5),
-            A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=cv2.BORDER_REFLECT_101, p=.5),
-            A.PadIfNeeded(size, size, border_mode=cv2.BORDER_CONSTANT, fill=fill),
+            A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=mirror, p=.5),
+            A.PadIfNeeded(size, size, border_mode=const, fill=fill),
             A.OneOf([A.CoarseDropout((1,1), hole, hole, fill=fill, p=.7), A.ToGray(p=.3)], p=1)]
 
-# %% ../nbs/01_augment.ipynb #8f9b7db8
+# %% ../nbs/01_augment.ipynb #10f7a11c
 class BatchAug(Transform):
     "Base of augmentations that change a training batch on its device, each picture in its own way"
     split_idx,order = 0,20   # training pictures only; between `IntToFloatTensor` and `Normalize`
@@ -101,7 +103,7 @@ class BatchAug(Transform):
         "Decide the random numbers from here on"
         self._seed,self.gen = seed,None
 
-# %% ../nbs/01_augment.ipynb #4dc78ed4
+# %% ../nbs/01_augment.ipynb #ad629c96
 @patch
 def rand(self:BatchAug,
     x, # A batch of pictures
@@ -111,7 +113,7 @@ def rand(self:BatchAug,
     if self.gen is None or self.gen.device!=x.device: self.gen = torch.Generator(x.device).manual_seed(self._seed)
     return torch.rand(len(x), *shape, generator=self.gen, device=x.device)
 
-# %% ../nbs/01_augment.ipynb #571b5de8
+# %% ../nbs/01_augment.ipynb #47559fd2
 def _where(mask, a, b): return torch.where(mask[:,None,None,None], a, b)
 
 class RandomFlip(BatchAug):
@@ -123,9 +125,9 @@ class RandomFlip(BatchAug):
         self.p = p
     def change(self, x): return _where(self.rand(x)<self.p, x.flip(3), x)
 
-# %% ../nbs/01_augment.ipynb #6c983137
+# %% ../nbs/01_augment.ipynb #91e668c9
 class RandomPadCrop(BatchAug):
-    "Pad by `pad` pixels, with `fill` or, if None, the picture's mirror image, and cut out the old size somewhere (He et al. 2015)"
+    "Pad by `pad` pixels, with `fill` or the picture's mirror image, and cut out the old size somewhere (He et al. 2015)"
     def __init__(self,
         pad=4, # Pixels at each side
         fill=None # A colour as the batch has it, as He et al. have black; None: the mirror image
@@ -142,9 +144,10 @@ class RandomPadCrop(BatchAug):
         (n,c,h,w),p = x.shape,self.pad
         i,j = (self.rand(x, 2)*(2*p+1)).long().unbind(1)
         i,j = i[:,None]+torch.arange(h, device=x.device), j[:,None]+torch.arange(w, device=x.device)
-        return self._padded(x).gather(2, i[:,None,:,None].expand(n,c,h,w+2*p)).gather(3, j[:,None,None,:].expand(n,c,h,w))
+        rows = self._padded(x).gather(2, i[:,None,:,None].expand(n,c,h,w+2*p))
+        return rows.gather(3, j[:,None,None,:].expand(n,c,h,w))
 
-# %% ../nbs/01_augment.ipynb #866fb551
+# %% ../nbs/01_augment.ipynb #cf508354
 class RandomGrey(BatchAug):
     "Take the colours away with probability `p`; the grey is a TV's (ITU-R BT.601)"
     def __init__(self,
@@ -156,7 +159,7 @@ class RandomGrey(BatchAug):
         grey = (x*x.new_tensor([.299,.587,.114]).view(1,3,1,1)).sum(1, keepdim=True).expand_as(x)
         return _where(self.rand(x)<self.p, grey, x)
 
-# %% ../nbs/01_augment.ipynb #07b8f2bd
+# %% ../nbs/01_augment.ipynb #9eedb9f1
 def _span(u, size, k, inside):
     "Which of `size` pixels `k` in a row cover, for each of the numbers `u` from 0 to 1"
     start = (u*(size-k+1)).long() if inside else (u*size).long()-k//2
@@ -179,7 +182,7 @@ class RandomCutOut(BatchAug):
         hole = rows[:,None,:,None] & cols[:,None,None,:] & (u[:,2]<self.p)[:,None,None,None]
         return torch.where(hole, x.new_tensor(self.fill).view(1,-1,1,1), x)
 
-# %% ../nbs/01_augment.ipynb #eb474708
+# %% ../nbs/01_augment.ipynb #771da927
 class RandomAffine(BatchAug):
     "Shift, scale and rotate with probability `p`; what comes in at the border is the picture's mirror image"
     def __init__(self,
@@ -194,11 +197,12 @@ class RandomAffine(BatchAug):
         u = self.rand(x, 5)
         dx,dy,s,a = (2*u[:,:4]-1).unbind(1)
         s,a = 1/(1+self.scale*s),self.degrees*math.pi/180*a
-        theta = torch.stack([s*a.cos(), -s*a.sin(), 2*self.shift*dx, s*a.sin(), s*a.cos(), 2*self.shift*dy], 1).view(-1,2,3).to(x)
-        out = F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), padding_mode='reflection', align_corners=False)
+        theta = torch.stack([s*a.cos(), -s*a.sin(), 2*self.shift*dx, s*a.sin(), s*a.cos(), 2*self.shift*dy], 1)
+        grid = F.affine_grid(theta.view(-1,2,3).to(x), x.shape, align_corners=False)
+        out = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
         return _where(u[:,4]<self.p, out, x)
 
-# %% ../nbs/01_augment.ipynb #6cb206e0
+# %% ../nbs/01_augment.ipynb #012acb20
 class PickOne(BatchAug):
     "One of `augs` for each picture, with probabilities `ps`, as albumentations' `OneOf`"
     def __init__(self,
@@ -219,15 +223,15 @@ class PickOne(BatchAug):
 def device_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
     mean=(0.4919, 0.4827, 0.4472), # Mean colour, red, green, blue from 0 to 1, which fills holes; by default CIFAR-10's
-    crop:int=0, # Pixels to pad on each side before a crop to the old size, in place of shift-scale-rotate; 0: shift-scale-rotate
+    crop:int=0, # Pixels to pad on each side before a crop to the old size; 0: shift-scale-rotate in its place
     cutout:bool=True # Cover a square, or take the colours away? With `crop`: cover a square of half the size
 ) -> L: # Batch transforms, in order
-    "`baseline_augs` on the device; with `crop`, the pad-and-crop and flip that ResNets are trained with on CIFAR-10 (He et al. 2015)"
+    "`baseline_augs` on the device; with `crop`, the crop and flip of He et al. 2015 for ResNets on CIFAR-10"
     if crop: return L(RandomPadCrop(crop), RandomFlip()) + (L(RandomCutOut(size//2, mean)) if cutout else [])
     augs = L(RandomFlip(), RandomAffine())
     return augs + PickOne([RandomCutOut(size//2, mean, inside=True), RandomGrey(1.)], (.7,.3)) if cutout else augs
 
-# %% ../nbs/01_augment.ipynb #24c63f26
+# %% ../nbs/01_augment.ipynb #57c42cdd
 @patch
 def to_dict(self:BatchAug):
     "Name and arguments, from which `batch_augs` makes it again"
@@ -276,5 +280,5 @@ def augs_from_config(
         warnings.simplefilter('ignore')  # albumentations writes an argument that it does not read
         return A.from_dict(config)
 
-# %% ../nbs/01_augment.ipynb #7f94989c
+# %% ../nbs/01_augment.ipynb #2ff1a86d
 document(__name__)

@@ -1,4 +1,4 @@
-"""A picture of any format, a folder or an archive that is checked, the offline digits, CIFAR-10; and writing all or nothing
+"""Pictures of any format, folders and archives that are checked, digits, CIFAR-10; and writing all or nothing
 
 Docs: https://OWNER.github.io/cifar_cam/files.html.md"""
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from PIL import Image, UnidentifiedImageError
 from .imports import *
 
-# %% ../nbs/00_files.ipynb #2fac82c5
+# %% ../nbs/00_files.ipynb #711389b2
 def _scaled(im):
     "A picture of 16 bits, scaled to 8"
     return Image.fromarray((np.asarray(im).clip(0, 65535)//257).astype(np.uint8))
@@ -35,7 +35,7 @@ def _as_rgb(im):
 def load_rgb(
     fn # A file's path, or a file open for reading
 ) -> Image.Image: # Mode RGB, 8 bits a channel
-    "Read a picture of any mode as RGB: 16-bit is scaled, transparency is put on white; `ValueError` names a file that can't be read"
+    "Read a picture as RGB: 16 bits are scaled, transparency is put on white; `ValueError` names a file that can't be read"
     try:
         with Image.open(fn) as im:
             im.load()
@@ -68,7 +68,7 @@ def valid_name(
         if (Path(path)/o).is_dir(): return o
     raise ValueError(f'no folder {", ".join(_valid_names[:-1])} or {_valid_names[-1]} in {path}: {_folder(path)}')
 
-# %% ../nbs/00_files.ipynb #55f5c3cd
+# %% ../nbs/00_files.ipynb #e65ea10b
 def _is_picture(o): return o.name[0]!='.' and Path(o).suffix.lower() in image_extensions
 
 def _check_class(folder, n):
@@ -78,12 +78,14 @@ def _check_class(folder, n):
     if deep: raise ValueError(f'{deep} is a folder inside a class: put its pictures into {folder}, or remove it')
     k = sum(map(_is_picture, found))
     if k==0: raise ValueError(f'the class folder {folder} has no pictures: add some, or remove the folder')
-    msg = f'{folder} has {k:,} pictures where {n or k:,} are expected: the copy is not complete, remove {folder.parent.parent}'
+    path = folder.parent.parent
+    msg = f'{folder} has {k:,} pictures where {n or k:,} are expected: the copy is not complete, remove {path}'
     if n and k!=n: raise ValueError(msg)
 
 def _check_known(folder, known):
     "Raise `ValueError` if the class `folder` is none of the `known` ones"
-    msg = f'the class {folder.name!r} of {folder.parent} is not in {folder.parent.parent/"train"}: the network could not learn it'
+    train = folder.parent.parent/'train'
+    msg = f'the class {folder.name!r} of {folder.parent} is not in {train}: the network could not learn it'
     if folder.name not in known: raise ValueError(msg)
 
 def _classes(folder):
@@ -108,7 +110,8 @@ def check_folder(
     for name,n in zip(('train', valid_name(path)), counts or (None,None)):
         classes = _classes(path/name)
         known = known or [o.name for o in classes]
-        if len(known)<2: raise ValueError(f'only one class, {known[0]!r}, in {path/name}: a classifier needs two or more')
+        msg = f'only one class, {known[0]!r}, in {path/name}: a classifier needs two or more'
+        if len(known)<2: raise ValueError(msg)
         for o in classes:
             _check_known(o, known)
             _check_class(o, n)
@@ -147,7 +150,7 @@ def write_whole(
     finally: Path(f.name).unlink(missing_ok=True)
     _sync(fn.parent)
 
-# %% ../nbs/00_files.ipynb #8050c322
+# %% ../nbs/00_files.ipynb #7bbd8222
 def _become(tmp, folder):
     "Give `tmp` the name `folder`; `FileExistsError` if another process was first"
     _open_up(tmp, 0o777)
@@ -190,7 +193,7 @@ def staged(
         for o in made:
             with suppress(OSError): o.rmdir()
 
-# %% ../nbs/00_files.ipynb #cba16de6
+# %% ../nbs/00_files.ipynb #6d0e8f15
 def _write_png(x, folder, i):
     "Write the array `x` as the picture number `i` in `folder`"
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +221,7 @@ def digits_path(
         for i,(split,y,x) in enumerate(_digits()): _write_png(x, tmp/split/y, i)
     return dest
 
-# %% ../nbs/00_files.ipynb #c42d1943
+# %% ../nbs/00_files.ipynb #c8ef884b
 def _extract(arch, dest):
     "Unpack `arch` into the folder `dest`; `ValueError` if it is not complete"
     try:
@@ -230,7 +233,7 @@ def _extract(arch, dest):
         msg = f'{arch} is not a complete archive ({e}): fetch it again'
         raise ValueError(msg) from e
 
-# %% ../nbs/00_files.ipynb #41c829d1
+# %% ../nbs/00_files.ipynb #e7667cf9
 def _sha256(fn):
     with open(fn, 'rb') as f:
         if hasattr(hashlib, 'file_digest'): return hashlib.file_digest(f, 'sha256').hexdigest()
@@ -248,7 +251,7 @@ def _unpack(arch):
         for o in root.iterdir(): o.rename(tmp/o.name)
     return dest
 
-# %% ../nbs/00_files.ipynb #ce867ce0
+# %% ../nbs/00_files.ipynb #1f528bab
 def _from_fastai(dest):
     "fastai's CIFAR-10, which fastai puts in its place"
     return check_folder(untar_data(URLs.CIFAR), counts=(5000,1000))
@@ -283,13 +286,14 @@ def _download(
 
 # %% ../nbs/00_files.ipynb #9fd00407
 def cifar10_path(
-    path=None # A folder or an archive (.tgz) laid out as train/<class>/ and test/<class>/; None looks for CIFAR-10, and downloads it
+    path=None # A folder or an archive (.tgz) laid out as train/<class>/ and test/<class>/; None finds or downloads CIFAR-10
 ) -> Path: # The folder, checked
     "The folder of CIFAR-10: the one given, `$CIFAR_CAM_DATA`, the one in fastai's data folder, or a download"
     path = path or os.getenv('CIFAR_CAM_DATA')
     if path:
         path = Path(path).expanduser()
-        if not path.exists(): raise FileNotFoundError(f'no file or folder {path}: give the folder of a data set or its .tgz')
+        msg = f'no file or folder {path}: give the folder of a data set or its .tgz'
+        if not path.exists(): raise FileNotFoundError(msg)
         return check_folder(path) if path.is_dir() else _unpack(path)
     dest = fastai_path('data')/'cifar10'
     return check_folder(dest, counts=(5000,1000)) if dest.exists() else _download(dest)
@@ -314,5 +318,5 @@ def picture_files(
     ranked = sorted((i,f) for fs in classes.values() for i,f in enumerate(fs))
     return L(f for _,f in ranked[:n]).sorted()
 
-# %% ../nbs/00_files.ipynb #36f6a1b1
+# %% ../nbs/00_files.ipynb #2fe146f2
 document(__name__)
