@@ -42,7 +42,7 @@ def _part(title, said):
 
 def _add(o, params, returns):
     "Add parts to the docstring of `o`"
-    o = getattr(o, '__func__', o)   # of a class method
+    o = getattr(o, '__func__', getattr(o, 'f', o))   # of a class method, or of fastcore's by `@patch`
     if (to := getattr(o, '__delwrap__', None)):
         params = params | {k: v for k,v in _known[to].items() if k in inspect.signature(o).parameters and k not in params}
     if inspect.isfunction(o): _known[o] = params

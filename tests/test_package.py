@@ -52,7 +52,10 @@ def user(copy, dist):
     assert Path(ok(sh(py, '-c', 'import cifar_cam; print(cifar_cam.__file__)', cwd=work)).strip()).is_relative_to(site)
     return py, work
 
-def modules(): return {f'cifar_cam/{o.name}' for o in (TOP/'cifar_cam').iterdir() if o.suffix=='.py'} | {'cifar_cam/py.typed'}
+def modules():
+    "What the package has: modules, the marker of typed packages, and the templates of its pages"
+    own = TOP/'cifar_cam'
+    return {f'cifar_cam/{o.relative_to(own)}' for o in [*own.glob('*.py'), own/'py.typed', *own.glob('templates/*')]}
 
 def test_wheel(dist):
     info = f'cifar_cam-{VERSION}.dist-info/'
