@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/checkpoint.html.md"""
 __all__ = ['versions', 'hardware', 'n_processes', 'History', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/05_checkpoint.ipynb #7f4cf4ca
-import hashlib, json, platform, random
+import hashlib, json, os, platform, random, shutil
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -195,6 +195,40 @@ def _locked(folder):
     finally:
         lock.release()
         _give_up(folder, made)
+
+# %% ../nbs/05_checkpoint.ipynb #c577646d
+def _new_folder(name):
+    "The first of runs/name, runs/name-2, … that is not there"
+    names = (name if i==1 else f'{name}-{i}' for i in itertools.count(1))
+    return first(Path('runs')/o for o in names if not (Path('runs')/o).exists())
+
+def _run_folder(
+    out, # The folder asked for, or None
+    name, # What to call it under runs/, if none was asked for
+    resume=False # May it hold a run?
+):
+    "The run folder: `out` if it holds no run, or a new one"
+    if not out: return _new_folder(name)
+    p = Path(out)
+    for o in p,*p.parents:
+        if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
+    if resume: return p
+    if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
+    msg = f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it'
+    if checkpoints(p/'checkpoint'): raise ValueError(msg)
+    return p
+
+# %% ../nbs/05_checkpoint.ipynb #bad55b8e
+def _check_room(
+    out, # The run folder
+    n_bytes # Of the weights
+):
+    "`ValueError` if `out` can't be written to, or its disk has no room for the run"
+    p = first(o for o in [out.absolute(), *out.absolute().parents] if o.exists())
+    if not os.access(p, os.W_OK): raise ValueError(f"can't write to {p}: give another `out`")
+    need,free = (8*n_bytes+2**23)/2**20,shutil.disk_usage(p).free/2**20
+    msg = f'{need:,.0f} MB are needed for the run and {free:,.0f} MB are free on the disk of {p}: make room, or give another `out`'
+    if free<=need: raise ValueError(msg)
 
 # %% ../nbs/05_checkpoint.ipynb #03aa5a37
 class Checkpoint(Callback):

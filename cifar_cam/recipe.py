@@ -1,4 +1,4 @@
-"""What decides a training run, as data, and the callbacks that it switches on: schedule, small pictures first, penalties, smoothed labels
+"""What decides a training run, as data, and the callbacks that it switches on: penalties, labels, precision, schedule, sizes
 
 Docs: https://OWNER.github.io/cifar_cam/recipe.html.md"""
 
@@ -6,7 +6,7 @@ Docs: https://OWNER.github.io/cifar_cam/recipe.html.md"""
 
 # %% auto #0
 __all__ = ['check_value', 'is_whole', 'is_number', 'is_above_0', 'Recipe', 'recipes', 'recipe', 'Penalty', 'LabelSmoothing',
-           'ProgressiveResizing', 'StepDecay', 'schedule']
+           'pick_precision', 'DeviceMixedPrecision', 'ProgressiveResizing', 'StepDecay', 'schedule']
 
 # %% ../nbs/04_recipe.ipynb #dc0354fa
 from dataclasses import dataclass, asdict, fields, replace
@@ -158,6 +158,43 @@ class LabelSmoothing(Callback):
         self.eps = eps
     def after_loss(self):
         self.learn.loss_grad = (1-self.eps)*self.learn.loss_grad - self.eps*F.log_softmax(self.pred.float(), 1).mean()
+
+# %% ../nbs/04_recipe.ipynb #c24b4486
+def _precisions(dev):
+    "What a kind of device can do, the fastest first"
+    if dev=='cuda': return ['bf16','fp16','fp32'] if torch.cuda.is_bf16_supported(including_emulation=False) else ['fp16','fp32']
+    has = getattr(torch.cpu, 'get_capabilities', dict)() if dev=='cpu' else {}
+    return ['bf16','fp32'] if has.get('avx512_bf16') or has.get('amx_bf16') else ['fp32']
+
+def pick_precision(
+    precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16'
+    device=None # None: fastai's default
+) -> str: # 'fp32', 'bf16' or 'fp16'
+    "The precision to train with on `device`: the fastest that its hardware has, or the one asked for if it has it"
+    dev = torch.device(device or default_device()).type
+    can = _precisions(dev)
+    msg = f'precision {precision!r} is not to be had on this {dev}: give "auto", or {" or ".join(map(repr, can))}'
+    if precision not in ['auto',*can]: raise ValueError(msg)
+    return can[0] if precision=='auto' else precision
+
+# %% ../nbs/04_recipe.ipynb #3e3571d6
+class DeviceMixedPrecision(MixedPrecision):
+    "fastai's `MixedPrecision`, on the device where the data is"
+    inside = None
+    def before_fit(self):
+        dev,half = self.dls.device.type,self.amp_mode==AMPMode.FP16
+        self.autocast = torch.autocast(dev, torch.float16 if half else torch.bfloat16)
+        self.learn.scaler,self.scales = torch.amp.GradScaler(dev, enabled=half, **self.kwargs),L()
+    def before_batch(self):
+        self.inside = self.autocast
+        self.inside.__enter__()
+    def after_loss(self): self.leave()
+
+@patch
+def leave(self:DeviceMixedPrecision):
+    "Switch half precision off, if it is on"
+    inside,self.inside = self.inside,None
+    if inside: inside.__exit__(None, None, None)
 
 # %% ../nbs/04_recipe.ipynb #0e5b1f49
 class ProgressiveResizing(Callback):
