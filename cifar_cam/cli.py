@@ -21,7 +21,7 @@ def whole(
     s:str # What was typed
 ) -> int:
     "A whole number above 0, as an argument's type; `ArgumentTypeError` for anything else"
-    if not s.isdecimal() or int(s)<1: raise ArgumentTypeError(f'{s} is not a whole number above 0')
+    if not s.isdecimal() or int(s)<1: raise ArgumentTypeError(f'is {s}: give a whole number above 0')
     return int(s)
 
 def _layers(s): return s.replace(',', ' ').split() or None
@@ -125,7 +125,7 @@ def _quiet():
     warnings.formatwarning = lambda msg, *_, **__: f'cifar-cam: {" ".join(str(msg).split())}\n'
 
 # %% ../nbs/13_cli.ipynb #3d223e4d
-def _parser_error(msg): raise CliError(msg)
+def _parser_error(msg): raise CliError(re.sub('^argument (.*?): is ', r'\1 is ', msg))
 
 def _go(name, args):
     "Run the command `name`"

@@ -142,7 +142,7 @@ def _keep_memory():
 # %% ../nbs/06_learner.ipynb #748caed1
 def resnet_learner(
     dls:DataLoaders, # Such as `cifar_dls` makes
-    model:nn.Module=None, # None: a `resnet18` for the classes of `dls`
+    model:nn.Module=None, # None: a `cifar_resnet18` for the classes of `dls`
     recipe='baseline', # A name that `recipes` lists, or a `Recipe`; its batches and augmentations are made by `dls`
     precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16', see `pick_precision`
     l1:float=None, # L1 penalty; None: the recipe's
@@ -156,7 +156,7 @@ def resnet_learner(
     precision = pick_precision(precision, dls.device)
     if compile and dls.device.type=='cpu' and not shutil.which(os.getenv('CXX') or 'g++'): raise ValueError('compile needs a C++ compiler, and there is no g++ ($CXX names another): install one, or leave it out')
     if dls.device.type=='cpu': _keep_memory()
-    if model is None: model = resnet18(dls.c, dropout=r.dropout)
+    if model is None: model = cifar_resnet18(dls.c, dropout=r.dropout)
     cbs = [History(), ChannelsLast()] + ([Penalty(r.l1, r.l2)] if r.l1 or r.l2 else []) + ([LabelSmoothing(r.label_smoothing)] if r.label_smoothing else [])
     if precision!='fp32': cbs.append(DeviceMixedPrecision(amp_mode=precision))
     learn = _Learner(dls, model.to(dls.device), **dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r),

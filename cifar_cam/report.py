@@ -39,9 +39,10 @@ _inked = 'text.color axes.labelcolor axes.edgecolor axes.titlecolor xtick.color 
 def _svg(plot):
     "What `plot()` draws as SVG, in the page's own font and colour of text; the same bytes each time"
     f = io.StringIO()
-    with plt.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'cifar_cam', **{k: _ink for k in _inked}}):
+    with plt.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': plot.__name__, **{k: _ink for k in _inked}}):
         plot().savefig(f, format='svg', transparent=True, metadata=dict(Date=None))
-    return Markup('<svg'+f.getvalue().partition('<svg')[2].replace(_ink, 'currentColor'))
+    svg = '<svg'+f.getvalue().partition('<svg')[2].replace(_ink, 'currentColor')
+    return Markup(re.sub('<g id="[^"]+"', '<g', svg))
 
 # %% ../nbs/12_report.ipynb #c2caff9d
 _evidence = dict(predicted='for what it predicted', actual='for what it is', contrast='for the one against the other')
@@ -63,13 +64,14 @@ def _page_size(size, side=160):
     share = min(1, side/max(size))
     return tuple(round(o*share) for o in size)
 
+def _look(looks, i): return {k: _uri(v[i]) for k,v in looks.items()}
+
 def _tiles(maps, layer, size):
     "For each map of a layer its status and, where there is something to see, how it looks"
     cells = maps[layer].shape[1:]
     looks = dict(smooth=maps.rgba(layer, size))
     if cells[0]<size[0]: looks['cells'] = maps.rgba(layer, cells, native=True)
-    seen = [{k: _uri(v[i]) for k,v in looks.items()} for i in range(len(maps))]
-    return [dict(status=s, **o) if s=='ok' else dict(status=s) for s,o in zip(maps.status[layer], seen)]
+    return [dict(status=s) | (_look(looks, i) if s=='ok' else {}) for i,s in enumerate(maps.status[layer])]
 
 # %% ../nbs/12_report.ipynb #e90b3c75
 @patch
@@ -131,13 +133,9 @@ def _source(name):
     return _env.loader.get_source(_env, name)[0].replace('\r\n', '\n')
 
 # %% ../nbs/12_report.ipynb #a6d3917e
-def _together(names):
-    "The text of several templates, which is not escaped: it is the package's own"
-    return Markup(''.join(map(_source, names)))
-
 def _render(page, styles, scripts, **context):
     "A page with its styles and scripts inside, and the checksum that its rules know the script by"
-    css,js = _together(styles),_together(scripts)
+    css,js = (Markup(''.join(map(_source, o))) for o in (styles,scripts))   # not escaped: the package's own
     sha = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
     return _env.get_template(page).render(css=css, js=js, sha=sha, **context)
 
@@ -284,8 +282,6 @@ def _check_layers(model, x, layers, method):
     cam(model, torch.zeros_like(x), 0, layers, probe)
 
 # %% ../nbs/12_report.ipynb #50b1c9fe
-_words = 'predicted','actual','both','contrast'
-
 def _as_class(target, vocab):
     "`target`, with a number in place of its digits unless a class is called so"
     is_number = isinstance(target, str) and target not in vocab and target.lstrip('-').isdigit()
@@ -293,8 +289,8 @@ def _as_class(target, vocab):
 
 def _check_class(target, vocab):
     "Is there a class `target`?"
-    known = target is None or isinstance(target, str) and target in _words
-    if not known: check_targets(_as_class(target, vocab), 1, len(vocab), list(vocab))
+    known = isinstance(target, str) and target in ('predicted','actual','both','contrast')
+    if target is not None and not known: check_targets(_as_class(target, vocab), 1, len(vocab), list(vocab))
 
 # %% ../nbs/12_report.ipynb #ef5730bc
 def _one_input(learn, size):

@@ -100,7 +100,7 @@ def _run_model(about, folder):
         arch = about.get('arch', {})
         name = arch.get('name', 'model without a name')
         if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-        return resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
+        return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
 
 # %% ../nbs/07_run.ipynb #dd91176a
 def _run_augs(config, folder):
@@ -379,12 +379,12 @@ def train_run(
     trackers = _trackers(tensorboard, wandb)
     done = _complete(out, data, r, n_train, n_valid, width, seed, size, precision) if resume else None
     if done: return done
-    _check_room(out, 4*sum(p.numel() for p in resnet18(width=width).parameters()))
+    _check_room(out, 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
     path = _run_path(data)
     _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
     dls = cifar_dls(path, bs=r.bs, augs=r.make_augs(size), n_train=n_train, n_valid=n_valid, seed=seed, size=size, num_workers=workers)
     set_seed(seed)
-    learn = resnet_learner(dls, resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
     with no_random(): check(learn)
     _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
     _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
