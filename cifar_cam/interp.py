@@ -14,6 +14,7 @@ from numbers import Integral
 import sklearn.metrics as skm
 from .imports import *
 from .files import *
+from .models import unwrap
 from .cam import *
 
 # %% ../nbs/10_interp.ipynb #f81725d9
@@ -116,15 +117,18 @@ def _check_labels(dl, vocab=None):
 
 # %% ../nbs/10_interp.ipynb #833c5a20
 def _activation(loss_func):
-    "What makes probabilities of outputs, by the loss function: its `activation`, as fastai's have it, or that of torch's own"
+    "What makes probabilities of outputs, by the loss function: its `activation`, as fastai's have it, or that of torch's own; or None"
     while isinstance(loss_func, partial): loss_func = loss_func.func
     def is_one(f, *kinds): return loss_func is f or isinstance(loss_func, kinds)
     if hasattr(loss_func, 'activation'): return loss_func.activation
     if is_one(F.cross_entropy, nn.CrossEntropyLoss, FocalLoss): return partial(torch.softmax, dim=1)
     if is_one(F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss): return torch.sigmoid
-    return torch.exp if is_one(F.nll_loss, nn.NLLLoss) else noop
+    if is_one(F.binary_cross_entropy, nn.BCELoss): return lambda o: o
+    return torch.exp if is_one(F.nll_loss, nn.NLLLoss) else None
 
 # %% ../nbs/10_interp.ipynb #409b26cd
+_way_on = 'what makes probabilities of it as `act=`: `partial(torch.softmax, dim=1)` for logits, `torch.sigmoid` for one'
+
 def _check_rows(preds, how):
     "`ValueError` unless each row of `preds` is finite, at or above 0, and sums to 1"
     bad = (~preds.isfinite().all(1)).sum()
@@ -132,7 +136,7 @@ def _check_rows(preds, how):
     if bad: raise ValueError(msg)
     low,high,sums = preds.min(),preds.max(),preds.sum(1)
     msg = (f'predictions go from {low:.3g} to {high:.3g} and their rows sum to {sums.min():.3g} to {sums.max():.3g}: these are no '
-           f'probabilities, by {how}; give what makes them as `act=`, such as `partial(torch.softmax, dim=1)` for logits')
+           f'probabilities, by {how}; give {_way_on}')
     if low<0 or (sums-1).abs().max()>.01: raise ValueError(msg)
 
 def _both(preds, n):
@@ -140,13 +144,15 @@ def _both(preds, n):
     if n!=2 or preds[0].numel()!=1: return preds
     return torch.stack([1-preds.flatten(), preds.flatten()], 1)
 
-def _as_probs(preds, vocab, how):
-    "`preds` as a probability a picture and class, checked"
-    n,preds = len(vocab),_both(preds, len(vocab))
+def _as_probs(preds, vocab, how, known=True):
+    "`preds` as a probability a picture and class, checked; one output says nothing by itself if not `known`"
+    n,preds = len(vocab),_both(preds, len(vocab)) if known else preds
     msg = f'predictions are {"x".join(map(str, preds.shape))}: expected a probability a picture and class'
+    if preds.ndim==1: preds = preds[:,None]
     if preds.ndim!=2: raise ValueError(msg)
     msg = (f'the model gives {preds.shape[1]:,} figures a picture, and there are {n:,} classes ({", ".join(map(str, vocab[:5]))}'
            f'{", …" if n>5 else ""}): give a model with an output for each, or the names of all classes as `vocab=`')
+    if n==2 and preds.shape[1]==1: msg = f'the model gives one figure for two classes, and nothing is known of it by {how}: give {_way_on}'
     if preds.shape[1]!=n: raise ValueError(msg)
     _check_rows(preds, how)
     return preds
@@ -164,10 +170,11 @@ def _pass(learn, dl, act, vocab):
     "Probabilities, labels and losses of all pictures, on the CPU"
     name = getattr(learn.loss_func, '__name__', type(learn.loss_func).__name__)
     how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, _activation(learn.loss_func))
+    known = act not in (None,noop,noops)
     def run(dl, with_loss):
-        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
+        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act or noop)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
-        return _as_probs(preds.float(), vocab, how),targs.flatten().long(),*losses
+        return _as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses
     two = dl.new(num_workers=0, get_idxs=lambda: list(range(min(2, len(dl.dataset)))))
     try:
         run(two, False)
@@ -178,13 +185,13 @@ def _pass(learn, dl, act, vocab):
         raise
     msg = f'labels go from {targs.min()} to {targs.max()}: expected indices from 0 to {len(vocab)-1} into the names of the classes'
     if targs.min()<0 or targs.max()>=len(vocab): raise ValueError(msg)
-    return preds,targs,losses[0] if losses else F.nll_loss(preds.clamp(min=1e-38).log(), targs, reduction='none')
+    return preds,targs,losses[0].flatten() if losses else F.nll_loss(preds.clamp(min=1e-38).log(), targs, reduction='none')
 
 # %% ../nbs/10_interp.ipynb #72190404
 @patch
 def _probs(self:CAMInterpretation, out):
     "What a model gives as probabilities, by the same rule as in the pass"
-    return _both(ifnone(self.act, _activation(self.learn.loss_func))(out), len(self.vocab))
+    return _both((self.act or _activation(self.learn.loss_func) or noop)(out), len(self.vocab))
 
 # %% ../nbs/10_interp.ipynb #af0d456d
 @patch(cls_method=True)
@@ -213,7 +220,7 @@ def _where(files, root):
 
 # %% ../nbs/10_interp.ipynb #2e5261ca
 @patch
-def _about(self:CAMInterpretation):
+def _of_what(self:CAMInterpretation):
     "What the pass was of, as a dictionary of texts"
     t,own = self.table,vars(self.learn)   # `learn.config` may be the model's: a `Learner` looks there, too
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
@@ -225,11 +232,11 @@ def _about(self:CAMInterpretation):
 
 @patch
 def __repr__(self:CAMInterpretation):
-    return '\n'.join([type(self).__name__, *(f'  {k}: {v}' for k,v in self._about().items())])
+    return '\n'.join([type(self).__name__, *(f'  {k}: {v}' for k,v in self._of_what().items())])
 
 @patch
 def _repr_html_(self:CAMInterpretation):
-    rows = ''.join(f'<tr><th>{k}</th><td>{escape(v)}</td></tr>' for k,v in self._about().items())
+    rows = ''.join(f'<tr><th>{k}</th><td>{escape(v)}</td></tr>' for k,v in self._of_what().items())
     return f'<table>{rows}</table>'
 
 # %% ../nbs/10_interp.ipynb #5eef185b
