@@ -24,6 +24,7 @@ from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
 from .interp import *
+from .gallery import *
 
 # %% ../nbs/12_report.ipynb #e565272d
 def _uri(a):
