@@ -1,0 +1,448 @@
+"""Is `cam`'s own choice of layer and grid right? Asked of the classifiers of torchvision, timm and transformers
+
+    python tools/zoo.py [--quick] [--only REGEX] [--library timm] [--again] [--out FILE]
+
+Each network is built with random weights, at its size and at one that is not square, in a process of its own. What is judged
+is the package's public face; what it is judged by is measured here, with none of its code:
+
+- *share*: hooks on all modules note the order in which they end. Of the parameters that run before the last place where the
+  network still has places that gradient reaches (so without pooling and head), the share that has run at the chosen layer.
+- *match*: noise in one of nine patches of the picture. What changes at the layer, cell by cell, less what changes for a patch
+  anywhere, must be largest in the ninth of the map where the patch is. By chance one in nine of them is.
+- *peak*: the share of patches where the one cell that changes most lies in the patch, or next to it.
+- maps finite and not all zero, one a picture, and the same for a picture alone.
+- *gap*: the largest difference from grad-cam's map at the same layer, and *raw* from one by `torch.autograd.grad`.
+
+A refusal is a ValueError or a TypeError of the package's own. Rows are kept in the file of results, and made again when
+the package's `cam` or `models`, this script or a library has changed; --again REGEX makes those of that outcome again.
+"""
+import hashlib, inspect, json, multiprocessing as mp, re, resource, sys, time, traceback, warnings
+from functools import partial
+from importlib.metadata import version
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+warnings.filterwarnings('ignore')
+
+import numpy as np, timm, torch, torchvision, transformers
+from torch import nn
+from fastcore.script import call_parse
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from cifar_cam.cam import cam, usable_layers
+from cifar_cam.models import stages
+
+TOP = Path(__file__).resolve().parent.parent
+SHARE,MATCH,GAP = .5,.6,1e-4      # a sound layer has at least this share and match; a gap to grad-cam beyond is explained
+
+# ---- the networks
+
+# the smallest of each family in each of its modules, and a few that differ in kind
+TIMM = '''
+beit_base_patch16_224 halonet_h1 eca_botnext26ts_256 lambda_resnet26t haloregnetz_b botnet26t_256 sehalonet33ts
+sebotnet33ts_256 lamhalobotnet50ts_256 halo2botnet50ts_256 mobileone_s1 gernet_s repvgg_a0 regnetz_b16
+resnext26ts eca_resnext26ts seresnext26ts gcresnext26ts bat_resnext26ts resnet32ts seresnet33ts gcresnet33ts
+mobileone_s0 cait_xxs24_224 coat_tiny coat_lite_tiny convit_tiny convmixer_768_32 convnext_zepto_rms
+convnextv2_atto convnext_tiny cpubone_nano crossvit_tiny_240 csatv2 cs3darknet_focus_s darknet17 cspresnext50
+sedarknet21 cspresnet50 cspdarknet53 darknetaa53 cspnext_tiny davit_tiny deepseek_vit_412m
+deit_tiny_patch16_224 deit_tiny_distilled_patch16_224 deit3_small_patch16_224 densenet121 densenetblur121d
+dla46x_c dpn48b edgenext_xx_small efficientformer_l1 efficientformerv2_s0 efficientformerv2_s1 mobilenetv2_035
+mnasnet_small tinynet_e semnasnet_050 mobilenet_edgetpu_100 mixnet_s spnasnet_100 efficientnet_lite0 fbnetc_100
+tf_efficientnetv2_b0 gc_efficientnetv2_rw_t efficientnet_b0 efficientvim_m1 efficientvit_b0 efficientvit_m0
+vit_tiny_patch16_dinov3_qkvb eva02_tiny_patch14_224 fasternet_t0 fastvit_t8 fastvit_mci0 focalnet_tiny_srf
+gcvit_xxtiny gemma4_vit_167m ghostnet_050 ghostnetv3_050 hardcorenas_b hgnetv2_b0 hgnet_tiny hiera_tiny_224
+sam2_hiera_tiny hieradet_small hrnet_w18_small iformer_t inception_next_atto inception_resnet_v2 inception_v3
+inception_v4 lcnetv2_small levit_128s levit_conv_128s lowformer_b0 mambaout_femto maxvit_pico_rw_256
+coatnet_pico_rw_224 coatnext_nano_rw_224 maxxvit_rmlp_nano_rw_256 maxxvitv2_nano_rw_256 maxvit_tiny_tf_224
+poolformerv2_s12 poolformer_s12 caformer_s18 convformer_s18 gmlp_ti16_224 gmixer_12_224 resmlp_12_224
+mixer_s16_224 mixer_b32_224 mobilenetv3_small_050 lcnet_035 fbnetv3_b mobilenetv4_conv_small
+mobilenetv4_hybrid_medium tf_mobilenetv3_small_minimal_100 mobilenetv5_base mobilevit_xxs mobilevitv2_050
+mvitv2_tiny naflexvit_base_patch16_parfac_gap naflexvit_base_patch16_gap nasnetalarge nest_tiny nextvit_small
+nf_regnet_b0 eca_nfnet_l0 nfnet_l0 nf_resnet26 dm_nfnet_f0 pit_ti_224 pnasnet5large pvt_v2_b0 qwen3_vit_88m
+rdnet_tiny regnetx_002 regnety_002 regnetz_005 regnetv_040 repghostnet_050 repvit_m1 res2next50
+res2net50_14w_8s resnest14d resnet10t resnetblur18 seresnet18 ecaresnext26t_32x4d ecaresnet26t
+seresnext26t_32x4d resnetaa34d resnext50_32x4d seresnetaa50d ecaresnetlight resnetrs50 resnet18 resnet26d
+resnetv2_18 resnetv2_50x1_bit rexnet_100 rexnetr_100 selecsls42 legacy_seresnet18 legacy_seresnext26_32x4d
+sequencer2d_s sequencer2d_m shvit_s1 skresnet18 skresnext50_32x4d starnet_s050 swiftformer_xs
+swin_tiny_patch4_window7_224 swin_s3_tiny_224 swinv2_tiny_window8_256 swinv2_cr_tiny_224 tiny_vit_5m_224
+tnt_s_legacy_patch16_224 tnt_s_patch16_224 tresnet_m twins_svt_small twins_pcpvt_small vgg11 vgg11_bn
+visformer_tiny vit_tiny_patch16_224 flexivit_small vit_wee_patch16_reg1_gap_256 vit_small_patch14_reg4_dinov2
+vit_medium_patch16_gap_256 vit_base_patch32_clip_224 vit_base_patch32_siglip_256 beit3_base_patch16_224
+vit_tiny_r_s16_p8_224 vit_srelpos_small_patch16_224 samvit_base_patch16_224 vitamin_small_224 volo_d1_224
+ese_vovnet19b_slim_dw vovnet39a eca_vovnet39b legacy_xception xception41p xcit_nano_12_p8_224
+xcit_tiny_12_p16_224
+'''.split()
+
+VIT = dict(hidden_size=48, num_hidden_layers=6, num_attention_heads=3, intermediate_size=96, image_size=224, patch_size=16)
+SWIN = dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8], window_size=7)
+CELLS = dict(embedding_size=16, hidden_sizes=[16,32,64,128], depths=[2,2,2,2])
+WIDTHS = dict(hidden_sizes=[16,32,64,128], depths=[2,2,4,2])
+HF = dict(
+    ResNet=CELLS, Bit=CELLS | dict(num_groups=8), RegNet=CELLS | dict(groups_width=16), ConvNext=WIDTHS, ConvNextV2=WIDTHS,
+    PoolFormer=WIDTHS, MobileNetV1=dict(depth_multiplier=.25, image_size=224), MobileNetV2=dict(depth_multiplier=.35, image_size=224),
+    EfficientNet=dict(image_size=224, width_coefficient=.35, depth_coefficient=.35, hidden_dim=448),
+    HGNetV2=dict(), TextNet=dict(image_size=[224,224]), SwiftFormer=dict(image_size=224, depths=[2,2,4,2], embed_dims=[24,32,48,96]),
+    MobileViT=dict(image_size=224, hidden_sizes=[24,32,48], neck_hidden_sizes=[16,16,24,32,48,64,128]), MobileViTV2=dict(image_size=224, width_multiplier=.5),
+    ViT=VIT, DeiT=VIT, ViTMSN=VIT, IJepa=VIT, Dinov2=VIT, Dinov2WithRegisters=VIT, Data2VecVision=VIT | dict(use_relative_position_bias=True),
+    Beit=VIT | dict(use_relative_position_bias=True), Swin=SWIN, DonutSwin=SWIN, Swinv2=SWIN, FocalNet=dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2]),
+    Pvt=dict(image_size=224, hidden_sizes=[16,32,80,128], depths=[2,2,4,2]), PvtV2=dict(image_size=224, hidden_sizes=[16,32,80,128], depths=[2,2,4,2]),
+    Segformer=dict(hidden_sizes=[16,32,64,128], depths=[2,2,4,2]), Levit=dict(image_size=224, hidden_sizes=[32,48,64], key_dim=[8,8,8], num_attention_heads=[2,3,4]),
+    Cvt=dict(embed_dim=[16,32,64], num_heads=[1,2,4], depth=[1,2,6]), Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]))
+
+QUICK = '''squeezenet1_1 mobilenet_v3_small swin_t resnet18 levit_128s nest_tiny hiera_tiny_224 mobilevit_xxs mnasnet_small
+    hf_ResNet hf_ViT hf_Swin hf_MobileViT hf_Hiera hf_PoolFormer'''.split()
+
+class Logits(nn.Module):
+    "A network of transformers that gives a tensor"
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+    def forward(self, x): return self.net(x).logits
+
+def tv_net(name, size):
+    kw = dict(image_size=size[0]) if name.startswith('vit') else dict(input_size=size) if name=='maxvit_t' else {}
+    kw |= dict(init_weights=True) if name in ('googlenet', 'inception_v3') else {}
+    return torchvision.models.get_model(name, num_classes=10, **kw)
+
+def timm_net(name, size):
+    try: return timm.create_model(name, num_classes=10, img_size=size)
+    except TypeError: return timm.create_model(name, num_classes=10)
+
+def hf_net(name, size):
+    make,kw = getattr(transformers, f'{name[3:]}ForImageClassification'),HF[name[3:]]
+    wide = len(set(size))>1 or isinstance(kw.get('image_size'), list)
+    kw = kw | (dict(image_size=list(size) if wide else size[0]) if 'image_size' in kw else {})
+    return Logits(make(make.config_class(num_labels=10, **kw)))
+
+def timm_size(name): return min(256, timm.get_pretrained_cfg(name).input_size[-1])
+def tv_size(name): return 299 if name=='inception_v3' else 256 if name.startswith('swin_v2') else 224
+
+def cases():
+    "(library, name, size, what makes it) of all"
+    tv = [('torchvision', o, tv_size(o), tv_net) for o in torchvision.models.list_models(module=torchvision.models)]
+    return (tv + [('timm', o, timm_size(o), timm_net) for o in TIMM]
+            + [('transformers', f'hf_{o}', 224, hf_net) for o in HF])
+
+def wide_sizes(s):
+    "Sizes that are not square, the likelier ones first: networks take multiples of their strides, patches or windows"
+    low = [round(.7*s/m)*m for m in (32,28,48,1)]
+    return [(h,s) for h in dict.fromkeys(low) if h<s] + [(s,2*s)]
+
+def lively(net, x):
+    "Random numbers for what starts as zeros, and statistics of its own, so that signals pass as through a trained network"
+    for n,p in net.named_parameters():
+        p = p.data
+        if p.numel()>1 and p.std()>1e-3 or p.mean().abs()>.1: continue
+        if n.endswith('bias') or p.ndim==3 or 'bias_table' in n or 'pos' in n: p.normal_(0, .02)
+        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.4, .8)     # the scale of a layer or a branch
+        else: p.normal_(0, p[0].numel()**-.5)
+    norms = [o for o in net.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)]
+    for o in norms: o.train().momentum = None
+    with torch.no_grad(): net(x)
+    return net.eval()
+
+def built(make, name, size):
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, *size)
+    return lively(make(name, size).eval(), x), x[:2]
+
+def runnable(make, name, s, kind):
+    "The network and two pictures, at the first size of that kind that it takes"
+    sizes,errs = [(s,s)] if kind=='square' else wide_sizes(s),[]
+    for size in sizes:
+        try: return built(make, name, size)
+        except Exception as e: errs.append(e)
+    raise Untaken(f'{type(errs[0]).__name__}: {errs[0]}') from errs[0]
+
+class Untaken(Exception): "The network itself does not take such pictures"
+
+# ---- what is measured
+
+def tensors(o):
+    "The tensors in what a module gave"
+    if isinstance(o, torch.Tensor): return [o]
+    parts = o.values() if hasattr(o, 'values') else o if isinstance(o, (list,tuple)) else ()
+    return [t for p in parts for t in tensors(p)]
+
+def has_places(g):
+    "Whether gradient reaches more than one place of a layer, whatever the order of its axes: picture, and 2 or 3 more"
+    if g is None or g.shape[0]!=1 or g.ndim not in (3,4) or sum(n>1 for n in g.shape[1:])<g.ndim-1: return False
+    hit = g[0]!=0
+    if g.ndim==3: return hit.any(1).sum()>max(1, g.shape[1]/8) and hit.any(0).sum()>1
+    return hit.any(0).sum()>1 and hit.any(2).sum()>1
+
+class Trace:
+    "The order in which modules end, and the last of them that has places and gradient"
+    def __init__(self, net, x):
+        self.ended,outs = [],[]
+        def note(name, m, i, o):
+            for t in tensors(o): outs.append((len(self.ended),t))
+            self.ended.append(name)
+        hooks = [m.register_forward_hook(lambda m,i,o,n=n: note(n, m, i, o)) for n,m in net.named_modules()]
+        try: logits = net(x[:1])
+        finally:
+            for h in hooks: h.remove()
+        outs = [(i,t) for i,t in outs if t.requires_grad]
+        grads = torch.autograd.grad(logits[0,logits[0].argmax()], [t for _,t in outs], allow_unused=True)
+        self.last = max((i for (i,_),g in zip(outs, grads) if has_places(g)), default=None)
+        self.first = {n: self.ended.index(n) for n in self.ended}
+        self.sizes = {}
+        for n,p in net.named_parameters():
+            at = self.first[self.owner(n)]
+            self.sizes[at] = self.sizes.get(at, 0)+p.numel()
+    def owner(self, name):
+        "The innermost module around a parameter that was called: some are used without"
+        while name not in self.first: name = name.rpartition('.')[0]
+        return name
+    def before(self, at): return sum(v for k,v in self.sizes.items() if k<=at)
+    def share(self, name):
+        "Of the parameters that run while there are places, the share that has run when the module `name` has"
+        if self.last is None or name not in self.first: return None
+        at = len(self.ended)-1-self.ended[::-1].index(name)
+        return min(1., self.before(at)/max(1, self.before(self.last)))
+
+class Cells(GradCAM):
+    "Grad-CAM that notes the activations as `cam` hands them over: pictures x channels x height x width"
+    seen = []
+    def get_cam_image(self, x, layer, targets, acts, grads, eigen_smooth=False):
+        Cells.seen.append(np.asarray(acts))
+        return np.asarray(acts).sum(1)
+
+class Peer(GradCAM):
+    "grad-cam as it is, and the activations that it saw"
+    def get_cam_image(self, x, layer, targets, acts, grads, eigen_smooth=False):
+        self.saw = acts
+        return super().get_cam_image(x, layer, targets, acts, grads, eigen_smooth)
+
+def in_cells(net, x, layers):
+    "Activations by layer, as `cam` arranges them"
+    Cells.seen.clear()
+    maps = cam(net, x, 0, layers, method=Cells)
+    return {k: np.concatenate(Cells.seen[i::len(maps.layers)]) for i,k in enumerate(maps.layers)}
+
+def patched(x, places, seed=1):
+    "The picture, then once more for each place of a 3x3 grid, with other noise there"
+    H,W = x.shape[-2:]
+    rng = torch.Generator().manual_seed(seed)
+    xs = x[:1].repeat(len(places)+1, 1, 1, 1)
+    for o,p in zip(xs[1:], places):
+        y,x0 = (int((v+.5)/3*n-n/10) for v,n in zip(divmod(p, 3), (H,W)))
+        part = o[:,y:y+H//5,x0:x0+W//5]
+        part.copy_(2*torch.randn(part.shape, generator=rng))
+    return xs
+
+def changes(acts):
+    "How much each cell changes with each patch, on a scale where neither cells nor patches differ as a whole"
+    d = np.abs(np.float64(acts[1:])-acts[:1]).sum(1)
+    d = np.log(d+.01*d.mean((1,2), keepdims=True)+1e-30)
+    return d-d.mean(0)-(d-d.mean(0)).mean((1,2), keepdims=True)
+
+def answers(d, places):
+    "Share of the places that are answered in their own ninth of the map, and share of those with the peak at or beside the patch"
+    h,w = d.shape[1:]
+    rows,cols = (((np.arange(n)+.5)*3//n).astype(int) for n in (h,w))     # the third of the picture that a row of cells is in
+    can = [i for i,p in enumerate(places) if p//3 in rows and p%3 in cols]
+    if len(can)<2 or not np.ptp(d)>1e-3: return 0.,0.
+    own,d = [places[i] for i in can],d[can]-d[can].mean(0)
+    ninth = {p: d[:,rows==p//3][:,:,cols==p%3].mean((1,2)) for p in own}
+    match = [max(own, key=lambda q: ninth[q][i])==p for i,p in enumerate(own)]
+    tops = [np.unravel_index(o.argmax(), (h,w)) for o in d]
+    beside = lambda k,n,v: abs((k+.5)/n-(v+.5)/3)<=.1+1.5/n
+    near = [beside(y, h, p//3) and beside(x, w, p%3) for (y,x),p in zip(tops, own)]
+    return round(float(np.mean(match)), 3),round(float(np.mean(near)), 3)
+
+def answered(net, x, places, layer, most=4):
+    "`answers` at a layer, from as many pictures as it takes, and their number: a network of random weights may blur"
+    ds = []
+    for i in range(most):
+        if i: x = torch.randn(x.shape, generator=torch.Generator().manual_seed(i))
+        ds.append(changes(in_cells(net, patched(x, places, i+1), layer)[layer]))
+        if answers(np.mean(ds, 0), places)[0]>=.85: break
+    return *answers(np.mean(ds, 0), places),len(ds)
+
+def every_layer(net, x, places):
+    "The match of all layers that `usable_layers` lists, with one picture, or what `cam` says to them"
+    try:
+        acts = in_cells(net, patched(x, places), usable_layers(net, x))
+        return dict(layers={k: answers(changes(v), places)[0] for k,v in acts.items()})
+    except Exception as e: return dict(layers_said=said(e))
+
+def readings(h, w):
+    "Ways from a layer's output to n x channels x height x width"
+    yield 'n x channels x height x width',lambda t: t
+    yield 'n x height x width x channels',lambda t: t.permute(0,3,1,2)
+    for p in range(9): yield f'tokens after {p}',lambda t,p=p: t[:,p:].transpose(1,2).unflatten(2, (h,w))
+    yield 'channels, then tokens',lambda t: t.unflatten(2, (h,w))
+
+def reading(out, acts):
+    "The one that gives `acts`, or None"
+    for name,f in readings(*acts.shape[-2:]):
+        try: got = f(out).detach().numpy()
+        except Exception: continue
+        if got.shape==acts.shape and np.allclose(got, acts, rtol=1e-4, atol=1e-5*np.abs(acts).max()): return name,f
+    return None,None
+
+def gaps(net, x, layer, maps, acts):
+    "Largest differences from grad-cam, and from a map by torch.autograd.grad, and what explains them"
+    module,outs = (dict(net.named_modules()) | known(net))[layer],[]
+    def keep(m, i, o):
+        outs.append(o)
+        return o.clone() if isinstance(o, torch.Tensor) else None
+    hook = module.register_forward_hook(keep)
+    try: logits = net(x)
+    finally: hook.remove()
+    if len(outs)!=1 or not isinstance(outs[0], torch.Tensor): return dict(why='the layer runs twice, or gives no tensor')
+    way,f = reading(outs[0][:1], acts[:1])
+    if f is None: return dict(why='no simple reading of the layer gives these cells')
+    ts = [int(t) for t in maps.targets]
+    g, = torch.autograd.grad(sum(o[t] for o,t in zip(logits, ts)), outs)
+    a,g = f(outs[0]).detach().numpy(),f(g).numpy()
+    own = (g.mean((2,3), keepdims=True)*a).sum(1)
+    raw = float(np.abs(own-maps[layer]).max()/max(np.abs(own).max(), 1e-30))
+    with Peer(net, [module], reshape_transform=f) as peer: theirs = peer(x, [ClassifierOutputTarget(t) for t in ts])
+    gap = float(np.abs(theirs-maps.heat(layer)).max())
+    stored = np.abs(peer.saw-a).max()>1e-6*np.abs(a).max()
+    why = '' if gap<=GAP else ('changed in place: grad-cam sees the clipped activations' if stored else
+                               'grad-cam adds 1e-7 to the largest value' if np.maximum(own, 0).max((1,2)).min()<1e-2 else '')
+    return dict(reading=way, gap=gap, raw=raw, why=why if raw<1e-3 else '')
+
+def known(net):
+    try: return stages(net)
+    except Exception: return {}
+
+def said(e):
+    "What an error is: a refusal of the package's own, or a fault"
+    inner = traceback.extract_tb(e.__traceback__)[-1].filename
+    if isinstance(e, (ValueError,TypeError)) and '/cifar_cam/' in inner: return f'refused: {e}'
+    return f'error: {type(e).__name__}: {str(e)[:200]} ({Path(inner).name})'
+
+def judged(row):
+    "What is wrong with what was measured"
+    if row['finite']!='yes': yield row['finite']
+    if row['share'] is not None and row['share']<SHARE: yield f'early: {row["share"]:.0%} of the parameters have run'
+    if row['match']<MATCH: yield f'not the places: {row["match"]:.0%} of the patches are answered where they are'
+    if row['skew']>1.1: yield f'cells are {np.exp(row["skew"]):.0f} times as long as wide'
+    if row['alone']>1e-3: yield f'a picture alone gives another map ({row["alone"]:.0e})'
+    if row.get('raw', 0)>1e-3: yield f'another map by autograd ({row["raw"]:.0e})'
+    if row.get('gap', 0)>GAP and not row['why']: yield f'another map by grad-cam ({row["gap"]:.0e})'
+
+def measured(net, x, row):
+    "What `cam` gives for the network, in numbers"
+    maps = cam(net, x)
+    layer, = maps.layers
+    m,(H,W) = maps[layer],x.shape[-2:]
+    h,w = m.shape[-2:]
+    row |= dict(layer=layer, grid=[h,w], skew=round(abs(float(np.log(H/h/(W/w)))), 3), status=maps.status[layer][0])
+    row['finite'] = f'{len(m)} maps of 2 pictures' if len(m)!=2 else 'not finite' if not np.isfinite(m).all() else 'yes' if m.any() else 'all zero'
+    row['share'] = row['trace'].share(layer)
+    places = range(9) if row['parameters']<6e7 else (0,2,4,6,8)
+    row['match'],row['peak'],row['tries'] = answered(net, x, places, layer)
+    row |= every_layer(net, x, places)
+    alone = cam(net, x[1:])[layer][0]
+    row['alone'] = float(np.abs(alone-m[1]).max()/max(np.abs(m[1]).max(), 1e-30)) if alone.shape==m[1].shape else 1.
+    row |= gaps(net, x[:1], layer, cam(net, x[:1]), in_cells(net, x[:1], layer)[layer])
+    return row
+
+def examined(lib, name, s, make, kind):
+    "The row of a network at a kind of size"
+    t0,row = time.time(),dict(name=name, library=lib, kind=kind)
+    try: net,x = runnable(make, name, s, kind)
+    except Untaken as e: return row | dict(outcome=f'not taken: {str(e)[:200]}')
+    row |= dict(parameters=sum(p.numel() for p in net.parameters()), size=list(x.shape[-2:]), trace=Trace(net, x))
+    if row['trace'].last is not None: row['last'] = row['trace'].ended[row['trace'].last]
+    try: row['outcome'] = '; '.join(['wrong: '+'; '.join(o)] if (o := list(judged(measured(net, x, row)))) else ['sound'])
+    except Exception as e:
+        row['outcome'] = said(e)
+        row['where'] = traceback.format_exc()[-1500:] if row['outcome'].startswith('error') else ''
+    if isinstance(net, Logits): row['bare'] = bare(net.net, x, row)
+    del row['trace']
+    return row | dict(seconds=round(time.time()-t0, 1))
+
+def bare(net, x, row):
+    "What `cam` says to a network that gives an object"
+    try: return 'works' if f'net.{cam(net, x).layers[0]}'==row.get('layer') else 'another layer'
+    except Exception as e: return said(e)
+
+# ---- the run
+
+def key():
+    "What the results depend on"
+    used = [inspect.getsource(inspect.getmodule(f)) for f in (cam, stages)] + [Path(__file__).read_text().partition('# ---- the run')[0]]
+    libs = [version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam')]
+    return hashlib.sha256('\n'.join(used+libs).encode()).hexdigest()[:12]
+
+def child(conn, *args):
+    "A row by itself, within limits"
+    resource.setrlimit(resource.RLIMIT_DATA, (12*2**30,)*2)
+    torch.set_num_threads(1)
+    try: conn.send(examined(*args))
+    except Exception as e:
+        where = traceback.format_exc()[-1500:]
+        conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=where))
+
+def apart(args, limit):
+    "`examined` in a process of its own"
+    lib,name,_,_,kind = args
+    mine,its = mp.Pipe(duplex=False)
+    p = mp.Process(target=child, args=(its,*args))
+    p.start()
+    its.close()
+    try: row = mine.recv() if mine.poll(limit) else dict(outcome=f'not measured: more than {limit} s')
+    except EOFError: row = dict(outcome='not measured: the process ended')
+    p.kill()
+    p.join()
+    return dict(name=name, library=lib, kind=kind) | row
+
+def summary(rows):
+    "Counts by library, and what is not sound"
+    word = lambda r: r['outcome'].partition(':')[0]
+    for lib in dict.fromkeys(r['library'] for r in rows):
+        of = [word(r) for r in rows if r['library']==lib]
+        print(f'{lib:12}', ', '.join(f'{of.count(o)} {o}' for o in dict.fromkeys(of)))
+    for r in rows:
+        if word(r) not in ('sound', 'not taken'): print(f"{r['library']:12} {r['name']:34} {r['kind']:6} {r.get('layer', ''):28} {r['outcome'][:150]}")
+
+def save(out, rows, order):
+    rows = sorted(rows, key=lambda r: order.get((r['library'],r['name'],r['kind']), 10**6))
+    libs = {o: version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam', 'cifar_cam')}
+    lines = ',\n'.join(json.dumps(r) for r in rows)
+    about = json.dumps(dict(limits=dict(share=SHARE, match=MATCH, gap=GAP), versions=libs))
+    Path(out).write_text(f'{{"about": {about},\n"rows": [\n{lines}\n]}}\n')
+    return rows
+
+@call_parse
+def main(
+    quick:bool=False, # A handful, for continuous integration
+    only:str='', # Names that this regular expression finds
+    library:str='', # torchvision, timm or transformers
+    kind:str='', # square or wide
+    again:str='', # Also those whose outcome this finds: wrong, refused
+    stale:bool=False, # Keep rows that were made by another version of what they depend on
+    jobs:int=1, # Processes at once
+    limit:int=300, # Seconds a row
+    out:str=str(TOP/'benchmarks'/'results'/'zoo.json') # The results, and where they are kept
+):
+    "Ask all of them"
+    torch.set_num_threads(1)
+    mp.set_start_method('fork')
+    todo = [(*c,k) for c in cases() for k in ('square','wide')]
+    order = {(c[0],c[1],c[-1]): i for i,c in enumerate(todo)}
+    todo = [c for c in todo if re.search(only, c[1]) and library in c[0] and kind in c[-1]]
+    if quick: todo = [c for c in todo if c[1] in QUICK]
+    kept = {(r['library'],r['name'],r['kind']): r for r in (json.loads(Path(out).read_text())['rows'] if Path(out).exists() else [])}
+    now = key()
+    def due(c):
+        r = kept.get((c[0],c[1],c[-1]))
+        return r is None or (not stale and r['key']!=now) or (again and re.search(again, r['outcome']))
+    due_now = [c for c in todo if due(c)]
+    with ThreadPool(jobs) as pool:
+        for row in pool.imap_unordered(partial(apart, limit=limit), due_now):
+            kept[row['library'],row['name'],row['kind']] = row | dict(key=now)
+            print(f"{row['library']:12} {row['name']:34} {row['kind']:6} {row.get('seconds', 0):5.0f} s  {row.get('layer', ''):28} {row.get('grid', '')} "
+                  f"share {row.get('share')} match {row.get('match')} peak {row.get('peak')}  {row['outcome'][:150]}", flush=True)
+            save(out, kept.values(), order)
+    mine = {(c[0],c[1],c[-1]) for c in todo}
+    rows = [r for r in save(out, kept.values(), order) if (r['library'],r['name'],r['kind']) in mine]
+    summary(rows)
+    bad = [r for r in rows if r['outcome'].partition(':')[0] in ('wrong', 'error', 'not measured')]
+    sys.exit(1 if bad else 0)
