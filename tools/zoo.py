@@ -7,9 +7,10 @@ is the package's public face; what it is judged by is measured here, with none o
 
 - *share*: hooks on all modules note the order in which they end. Of the parameters that run before the last place where the
   network still has places that gradient reaches (so without pooling and head), the share that has run at the chosen layer.
-- *match*: noise in one of nine patches of the picture. What changes at the layer, cell by cell, less what changes for a patch
-  anywhere, must be largest in the ninth of the map where the patch is. By chance one in nine of them is.
-- *peak*: the share of patches where the one cell that changes most lies in the patch, or next to it.
+- *match*: a patch of the picture is exchanged, at nine places in turn. What changes at the layer, cell by cell, less what
+  changes for a patch anywhere, must be largest in the ninth of the map where the patch is. By chance one place in nine is.
+- *follow*: the centre of what changes follows the patch down and across: the smaller correlation over the nine places.
+  0 for axes that are exchanged or for channels in the place of places, while *match* also sees an order that is wrong from cell to cell.
 - maps finite and not all zero, one a picture, and the same for a picture alone.
 - *gap*: the largest difference from grad-cam's map at the same layer, and *raw* from one by `torch.autograd.grad`.
 
@@ -33,7 +34,7 @@ from cifar_cam.cam import cam, usable_layers
 from cifar_cam.models import stages
 
 TOP = Path(__file__).resolve().parent.parent
-SHARE,MATCH,GAP = .5,.6,1e-4      # a sound layer has at least this share and match; a gap to grad-cam beyond is explained
+SHARE,MATCH,FOLLOW,GAP = .5,.5,.7,1e-4      # a sound layer has at least these; a gap to grad-cam beyond the last is explained
 
 # ---- the networks
 
@@ -143,7 +144,7 @@ def lively(net, x):
 
 def built(make, name, size):
     torch.manual_seed(0)
-    x = torch.randn(4, 3, *size)
+    x = pictures(4, size, 7)
     return lively(make(name, size).eval(), x), x[:2]
 
 def runnable(make, name, s, kind):
@@ -220,52 +221,63 @@ def in_cells(net, x, layers):
     maps = cam(net, x, 0, layers, method=Cells)
     return {k: np.concatenate(Cells.seen[i::len(maps.layers)]) for i,k in enumerate(maps.layers)}
 
-def patched(x, places, seed=1):
-    "The picture, then once more for each place of a 3x3 grid, with other noise there"
-    H,W = x.shape[-2:]
+def pictures(n, size, seed):
+    "Random pictures, coarse and fine: white noise alone would average out on its way"
     rng = torch.Generator().manual_seed(seed)
-    xs = x[:1].repeat(len(places)+1, 1, 1, 1)
-    for o,p in zip(xs[1:], places):
-        y,x0 = (int((v+.5)/3*n-n/10) for v,n in zip(divmod(p, 3), (H,W)))
-        part = o[:,y:y+H//5,x0:x0+W//5]
-        part.copy_(2*torch.randn(part.shape, generator=rng))
+    coarse = [nn.functional.interpolate(torch.randn(n, 3, k, k, generator=rng), size, mode='bilinear') for k in (4,14,56)]
+    return sum(coarse)/1.2+.1*torch.randn(n, 3, *size, generator=rng)
+
+def patched(places, size, seed):
+    "A picture, then once more for each place of a 3x3 grid, with another picture's patch there"
+    xs,others = pictures(1, size, seed).repeat(len(places)+1, 1, 1, 1),pictures(len(places), size, 100+seed)
+    for to,other,p in zip(xs[1:], others, places):
+        y,x = (int((v+.5)/3*n-n/10) for v,n in zip(divmod(p, 3), size))
+        at = np.s_[:, y:y+size[0]//5, x:x+size[1]//5]
+        to[at] = other[at]
     return xs
 
 def changes(acts):
-    "How much each cell changes with each patch, on a scale where neither cells nor patches differ as a whole"
-    d = np.abs(np.float64(acts[1:])-acts[:1]).sum(1)
-    d = np.log(d+.01*d.mean((1,2), keepdims=True)+1e-30)
-    return d-d.mean(0)-(d-d.mean(0)).mean((1,2), keepdims=True)
+    "How much each cell changes with each patch, on a scale where neither channels, cells nor patches differ as a whole"
+    d = np.abs(np.float64(acts[1:])-acts[:1])
+    d = np.log(d+.01*d.mean((2,3), keepdims=True)+1e-30)
+    d = (d-d.mean(0)).mean(1)
+    return d-d.mean((1,2), keepdims=True)
 
-def answers(d, places):
-    "Share of the places that are answered in their own ninth of the map, and share of those with the peak at or beside the patch"
-    h,w = d.shape[1:]
-    rows,cols = (((np.arange(n)+.5)*3//n).astype(int) for n in (h,w))     # the third of the picture that a row of cells is in
+def ninths(d, places):
+    "Share of the places that are answered most in their own ninth of the map, of those ninths that it can tell apart"
+    rows,cols = (((np.arange(n)+.5)*3//n).astype(int) for n in d.shape[1:])     # the third of the picture that a row of cells is in
     can = [i for i,p in enumerate(places) if p//3 in rows and p%3 in cols]
-    if len(can)<2 or not np.ptp(d)>1e-3: return 0.,0.
+    if len(can)<2: return 0.
     own,d = [places[i] for i in can],d[can]-d[can].mean(0)
-    ninth = {p: d[:,rows==p//3][:,:,cols==p%3].mean((1,2)) for p in own}
-    match = [max(own, key=lambda q: ninth[q][i])==p for i,p in enumerate(own)]
-    tops = [np.unravel_index(o.argmax(), (h,w)) for o in d]
-    beside = lambda k,n,v: abs((k+.5)/n-(v+.5)/3)<=.1+1.5/n
-    near = [beside(y, h, p//3) and beside(x, w, p%3) for (y,x),p in zip(tops, own)]
-    return round(float(np.mean(match)), 3),round(float(np.mean(near)), 3)
+    answer = {p: d[:,rows==p//3][:,:,cols==p%3].mean((1,2)) for p in own}
+    return float(np.mean([max(own, key=lambda q: answer[q][i])==p for i,p in enumerate(own)]))
 
-def answered(net, x, places, layer, most=4):
+def follows(d, places):
+    "How well the centre of what changes follows the patch: correlation over places, down and across, the smaller one"
+    e = np.maximum(d-d.mean(0), 0)
+    e /= np.maximum(e.sum((1,2), keepdims=True), 1e-30)
+    centres = [e.sum(2)@np.arange(d.shape[1]), e.sum(1)@np.arange(d.shape[2])]
+    wanted = np.transpose([divmod(p, 3) for p in places])
+    return min(float(np.corrcoef(c, v)[0,1]) if np.ptp(c)>1e-6 else 0. for c,v,n in zip(centres, wanted, d.shape[1:]))
+
+def answers(d, places): return dict(match=round(ninths(d, places), 3), follow=round(follows(d, places), 3))
+def right(row): return row['match']>=MATCH and row['follow']>=FOLLOW
+
+def answered(net, size, places, layer, most=4):
     "`answers` at a layer, from as many pictures as it takes, and their number: a network of random weights may blur"
     ds = []
     for i in range(most):
-        if i: x = torch.randn(x.shape, generator=torch.Generator().manual_seed(i))
-        ds.append(changes(in_cells(net, patched(x, places, i+1), layer)[layer]))
-        if answers(np.mean(ds, 0), places)[0]>=.85: break
-    return *answers(np.mean(ds, 0), places),len(ds)
+        ds.append(changes(in_cells(net, patched(places, size, i), layer)[layer]))
+        row = answers(np.mean(ds, 0), places)
+        if right(row): break
+    return row | dict(tries=len(ds))
 
-def every_layer(net, x, places):
+def every_layer(net, size, places):
     "The match of all layers that `usable_layers` lists, with one picture, or what `cam` says to them"
-    try:
-        acts = in_cells(net, patched(x, places), usable_layers(net, x))
-        return dict(layers={k: answers(changes(v), places)[0] for k,v in acts.items()})
+    try: acts = in_cells(net, patched(places, size, 0), usable_layers(net, pictures(1, size, 0)))
     except Exception as e: return dict(layers_said=said(e))
+    rows = {k: answers(changes(v), places) for k,v in acts.items()}
+    return dict(layers=len(rows), layers_off={k: [v['match'],v['follow']] for k,v in rows.items() if not right(v)})
 
 def readings(h, w):
     "Ways from a layer's output to n x channels x height x width"
@@ -282,29 +294,37 @@ def reading(out, acts):
         if got.shape==acts.shape and np.allclose(got, acts, rtol=1e-4, atol=1e-5*np.abs(acts).max()): return name,f
     return None,None
 
-def gaps(net, x, layer, maps, acts):
-    "Largest differences from grad-cam, and from a map by torch.autograd.grad, and what explains them"
-    module,outs = (dict(net.named_modules()) | known(net))[layer],[]
+def by_autograd(net, x, module, ts, acts):
+    "Activations in cells and a Grad-CAM map of theirs by torch.autograd.grad, and how the layer was read; None if it can't be"
+    outs = []
     def keep(m, i, o):
         outs.append(o)
         return o.clone() if isinstance(o, torch.Tensor) else None
     hook = module.register_forward_hook(keep)
     try: logits = net(x)
     finally: hook.remove()
-    if len(outs)!=1 or not isinstance(outs[0], torch.Tensor): return dict(why='the layer runs twice, or gives no tensor')
-    way,f = reading(outs[0][:1], acts[:1])
-    if f is None: return dict(why='no simple reading of the layer gives these cells')
-    ts = [int(t) for t in maps.targets]
+    if len(outs)!=1 or not isinstance(outs[0], torch.Tensor): return None
+    way,f = reading(outs[0], acts)
+    if f is None: return None
     g, = torch.autograd.grad(sum(o[t] for o,t in zip(logits, ts)), outs)
     a,g = f(outs[0]).detach().numpy(),f(g).numpy()
-    own = (g.mean((2,3), keepdims=True)*a).sum(1)
-    raw = float(np.abs(own-maps[layer]).max()/max(np.abs(own).max(), 1e-30))
+    return a,(g.mean((2,3), keepdims=True)*a).sum(1),way,f
+
+def gaps(net, x, layer, name='raw'):
+    "Largest differences from a map by torch.autograd.grad, of its size, and from grad-cam, and what explains the latter"
+    module,maps,acts = (dict(net.named_modules()) | known(net))[layer],cam(net, x),in_cells(net, x, layer)[layer]
+    ts = [int(t) for t in maps.targets]
+    own = by_autograd(net, x, module, ts, acts)
+    if own is None: return {name: float('nan'), 'why': 'the layer runs twice, gives no tensor, or has its cells in no plain order'}
+    a,own,way,f = own
+    row = {name: float(np.abs(own-maps[layer]).max()/max(np.abs(own).max(), 1e-30))}
+    if len(x)>1: return row
     with Peer(net, [module], reshape_transform=f) as peer: theirs = peer(x, [ClassifierOutputTarget(t) for t in ts])
     gap = float(np.abs(theirs-maps.heat(layer)).max())
-    stored = np.abs(peer.saw-a).max()>1e-6*np.abs(a).max()
-    why = '' if gap<=GAP else ('changed in place: grad-cam sees the clipped activations' if stored else
-                               'grad-cam adds 1e-7 to the largest value' if np.maximum(own, 0).max((1,2)).min()<1e-2 else '')
-    return dict(reading=way, gap=gap, raw=raw, why=why if raw<1e-3 else '')
+    clipped = np.abs(peer.saw-a).max()>1e-6*np.abs(a).max()
+    small = np.maximum(own, 0).max((1,2)).min()<1e-2
+    whys = ['']*int(gap<=GAP) + ['changed in place: grad-cam sees what became of it']*int(clipped) + ['grad-cam adds 1e-7 to the largest value']*int(small)
+    return row | dict(reading=way, gap=gap, why=[*whys, ''][0])
 
 def known(net):
     try: return stages(net)
@@ -320,10 +340,10 @@ def judged(row):
     "What is wrong with what was measured"
     if row['finite']!='yes': yield row['finite']
     if row['share'] is not None and row['share']<SHARE: yield f'early: {row["share"]:.0%} of the parameters have run'
-    if row['match']<MATCH: yield f'not the places: {row["match"]:.0%} of the patches are answered where they are'
+    if not right(row): yield f'not the places: {row["match"]:.0%} of the patches are answered where they are, follow {row["follow"]:.2f}'
     if row['skew']>1.1: yield f'cells are {np.exp(row["skew"]):.0f} times as long as wide'
-    if row['alone']>1e-3: yield f'a picture alone gives another map ({row["alone"]:.0e})'
-    if row.get('raw', 0)>1e-3: yield f'another map by autograd ({row["raw"]:.0e})'
+    if row['alone']>1e-3 and not row['raw']+row['raw2']<1e-3: yield f'a picture alone gives another map ({row["alone"]:.0e})'
+    if max(row['raw'], row['raw2'])>1e-3: yield f'another map by autograd ({max(row["raw"], row["raw2"]):.0e})'
     if row.get('gap', 0)>GAP and not row['why']: yield f'another map by grad-cam ({row["gap"]:.0e})'
 
 def measured(net, x, row):
@@ -336,11 +356,10 @@ def measured(net, x, row):
     row['finite'] = f'{len(m)} maps of 2 pictures' if len(m)!=2 else 'not finite' if not np.isfinite(m).all() else 'yes' if m.any() else 'all zero'
     row['share'] = row['trace'].share(layer)
     places = range(9) if row['parameters']<6e7 else (0,2,4,6,8)
-    row['match'],row['peak'],row['tries'] = answered(net, x, places, layer)
-    row |= every_layer(net, x, places)
+    row |= answered(net, (H,W), places, layer) | every_layer(net, (H,W), places)
     alone = cam(net, x[1:])[layer][0]
     row['alone'] = float(np.abs(alone-m[1]).max()/max(np.abs(m[1]).max(), 1e-30)) if alone.shape==m[1].shape else 1.
-    row |= gaps(net, x[:1], layer, cam(net, x[:1]), in_cells(net, x[:1], layer)[layer])
+    row |= gaps(net, x, layer, 'raw2') | gaps(net, x[:1], layer)
     return row
 
 def examined(lib, name, s, make, kind):
@@ -406,7 +425,7 @@ def save(out, rows, order):
     rows = sorted(rows, key=lambda r: order.get((r['library'],r['name'],r['kind']), 10**6))
     libs = {o: version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam', 'cifar_cam')}
     lines = ',\n'.join(json.dumps(r) for r in rows)
-    about = json.dumps(dict(limits=dict(share=SHARE, match=MATCH, gap=GAP), versions=libs))
+    about = json.dumps(dict(limits=dict(share=SHARE, match=MATCH, follow=FOLLOW, gap=GAP), versions=libs))
     Path(out).write_text(f'{{"about": {about},\n"rows": [\n{lines}\n]}}\n')
     return rows
 
@@ -439,7 +458,7 @@ def main(
         for row in pool.imap_unordered(partial(apart, limit=limit), due_now):
             kept[row['library'],row['name'],row['kind']] = row | dict(key=now)
             print(f"{row['library']:12} {row['name']:34} {row['kind']:6} {row.get('seconds', 0):5.0f} s  {row.get('layer', ''):28} {row.get('grid', '')} "
-                  f"share {row.get('share')} match {row.get('match')} peak {row.get('peak')}  {row['outcome'][:150]}", flush=True)
+                  f"{' '.join(f'{k} {row[k]:.2f}' for k in ('share','match','follow') if row.get(k) is not None)}  {row['outcome'][:150]}", flush=True)
             save(out, kept.values(), order)
     mine = {(c[0],c[1],c[-1]) for c in todo}
     rows = [r for r in save(out, kept.values(), order) if (r['library'],r['name'],r['kind']) in mine]
