@@ -30,8 +30,7 @@ from torch import nn
 from fastcore.script import call_parse
 from pytorch_grad_cam import EigenCAM, GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from cifar_cam.cam import cam, usable_layers
-from cifar_cam.models import stages
+from cifar_cam.all import cam, stages, usable_layers
 
 TOP = Path(__file__).resolve().parent.parent
 # a sound layer has at least these; *match* is for coarse grids, whose cells are as large as a ninth, and fine ones; a larger gap is explained
@@ -46,7 +45,7 @@ sebotnet33ts_256 lamhalobotnet50ts_256 halo2botnet50ts_256 mobileone_s1 gernet_s
 resnext26ts eca_resnext26ts seresnext26ts gcresnext26ts bat_resnext26ts resnet32ts seresnet33ts gcresnet33ts
 mobileone_s0 cait_xxs24_224 coat_tiny coat_lite_tiny convit_tiny convmixer_768_32 convnext_zepto_rms
 convnextv2_atto convnext_tiny cpubone_nano crossvit_tiny_240 csatv2 cs3darknet_focus_s darknet17 cspresnext50
-sedarknet21 cspresnet50 cspdarknet53 darknetaa53 cspnext_tiny davit_tiny deepseek_vit_412m
+sedarknet21 cspresnet50 cspdarknet53 darknetaa53 cspnext_tiny davit_tiny
 deit_tiny_patch16_224 deit_tiny_distilled_patch16_224 deit3_small_patch16_224 densenet121 densenetblur121d
 dla46x_c dpn48b edgenext_xx_small efficientformer_l1 efficientformerv2_s0 efficientformerv2_s1 mobilenetv2_035
 mnasnet_small tinynet_e semnasnet_050 mobilenet_edgetpu_100 mixnet_s spnasnet_100 efficientnet_lite0 fbnetc_100
@@ -79,20 +78,29 @@ VIT = dict(hidden_size=48, num_hidden_layers=6, num_attention_heads=3, intermedi
 SWIN = dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8], window_size=7)
 CELLS = dict(embedding_size=16, hidden_sizes=[16,32,64,128], depths=[2,2,2,2])
 WIDTHS = dict(hidden_sizes=[16,32,64,128], depths=[2,2,4,2])
+PYRAMID = dict(image_size=224, hidden_sizes=[16,32,80,128], depths=[2,2,4,2])
 HF = dict(
-    ResNet=CELLS, Bit=CELLS | dict(num_groups=8), RegNet=CELLS | dict(groups_width=16), ConvNext=WIDTHS, ConvNextV2=WIDTHS,
-    PoolFormer=WIDTHS, MobileNetV1=dict(depth_multiplier=.25, image_size=224), MobileNetV2=dict(depth_multiplier=.35, image_size=224),
+    ResNet=CELLS, Bit=CELLS | dict(num_groups=8), RegNet=CELLS | dict(groups_width=16),
+    ConvNext=WIDTHS, ConvNextV2=WIDTHS, PoolFormer=WIDTHS, Segformer=WIDTHS,
+    MobileNetV1=dict(depth_multiplier=.25, image_size=224), MobileNetV2=dict(depth_multiplier=.35, image_size=224),
     EfficientNet=dict(image_size=224, width_coefficient=.35, depth_coefficient=.35, hidden_dim=448),
-    HGNetV2=dict(), TextNet=dict(image_size=[224,224]), SwiftFormer=dict(image_size=224, depths=[2,2,4,2], embed_dims=[24,32,48,96]),
-    MobileViT=dict(image_size=224, hidden_sizes=[24,32,48], neck_hidden_sizes=[16,16,24,32,48,64,128]), MobileViTV2=dict(image_size=224, width_multiplier=.5),
-    ViT=VIT, DeiT=VIT, ViTMSN=VIT, IJepa=VIT, Dinov2=VIT, Dinov2WithRegisters=VIT, Data2VecVision=VIT | dict(use_relative_position_bias=True),
-    Beit=VIT | dict(use_relative_position_bias=True), Swin=SWIN, DonutSwin=SWIN, Swinv2=SWIN, FocalNet=dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2]),
-    Pvt=dict(image_size=224, hidden_sizes=[16,32,80,128], depths=[2,2,4,2]), PvtV2=dict(image_size=224, hidden_sizes=[16,32,80,128], depths=[2,2,4,2]),
-    Segformer=dict(hidden_sizes=[16,32,64,128], depths=[2,2,4,2]), Levit=dict(image_size=224, hidden_sizes=[32,48,64], key_dim=[8,8,8], num_attention_heads=[2,3,4]),
-    Cvt=dict(embed_dim=[16,32,64], num_heads=[1,2,4], depth=[1,2,6]), Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]))
+    HGNetV2=dict(), TextNet=dict(image_size=[224,224]),
+    SwiftFormer=dict(image_size=224, depths=[2,2,4,2], embed_dims=[24,32,48,96]),
+    MobileViT=dict(image_size=224, hidden_sizes=[24,32,48], neck_hidden_sizes=[16,16,24,32,48,64,128]),
+    MobileViTV2=dict(image_size=224, width_multiplier=.5),
+    ViT=VIT, DeiT=VIT, ViTMSN=VIT, IJepa=VIT, Dinov2=VIT, Dinov2WithRegisters=VIT,
+    Data2VecVision=VIT | dict(use_relative_position_bias=True), Beit=VIT | dict(use_relative_position_bias=True),
+    Swin=SWIN, DonutSwin=SWIN, Swinv2=SWIN, FocalNet=dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2]),
+    Pvt=PYRAMID, PvtV2=PYRAMID, Cvt=dict(embed_dim=[16,32,64], num_heads=[1,2,4], depth=[1,2,6]),
+    Levit=dict(image_size=224, hidden_sizes=[32,48,64], key_dim=[8,8,8], num_attention_heads=[2,3,4]),
+    Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]))
 
 QUICK = '''squeezenet1_1 mobilenet_v3_small swin_t resnet18 levit_128s nest_tiny hiera_tiny_224 mobilevit_xxs mnasnet_small
     hf_ResNet hf_ViT hf_Swin hf_MobileViT hf_Hiera hf_PoolFormer'''.split()
+
+# sizes that are known to mislead: channels as many as cells, cells that overhang the picture
+ODD = dict(swin_t=(384,384), swin_b=(128,256), resnet18=(150,230), densenet121=(75,110), efficientnet_b0=(165,230), convnext_tiny=(100,180),
+           squeezenet1_1=(64,200), vit_tiny_patch16_224=(150,230), resnetv2_18=(90,50), mobilevit_xxs=(130,190))
 
 class Logits(nn.Module):
     "A network of transformers that gives a tensor"
@@ -107,7 +115,9 @@ def tv_net(name, size):
     return torchvision.models.get_model(name, num_classes=10, **kw)
 
 def timm_net(name, size):
-    try: return timm.create_model(name, num_classes=10, img_size=size)
+    "Transformers ask for their size, or to pad to their patches; the rest knows no such argument"
+    kw = dict(dynamic_img_size=True, dynamic_img_pad=True) if ODD.get(name)==size else dict(img_size=size)
+    try: return timm.create_model(name, num_classes=10, **kw)
     except TypeError: return timm.create_model(name, num_classes=10)
 
 def hf_net(name, size):
@@ -116,7 +126,7 @@ def hf_net(name, size):
     kw = kw | (dict(image_size=list(size) if wide else size[0]) if 'image_size' in kw else {})
     return Logits(make(make.config_class(num_labels=10, **kw)))
 
-def timm_size(name): return min(256, timm.get_pretrained_cfg(name).input_size[-1])
+def timm_size(name): return timm.get_pretrained_cfg(name).input_size[-1]
 def tv_size(name): return 299 if name=='inception_v3' else 256 if name.startswith('swin_v2') else 224
 
 def cases():
@@ -125,10 +135,15 @@ def cases():
     return (tv + [('timm', o, timm_size(o), timm_net) for o in TIMM]
             + [('transformers', f'hf_{o}', 224, hf_net) for o in HF])
 
-def wide_sizes(s):
-    "Sizes that are not square, the likelier ones first: networks take multiples of their strides, patches or windows"
-    low = [round(.7*s/m)*m for m in (32,28,48,1)]
-    return [(h,s) for h in dict.fromkeys(low) if h<s] + [(s,2*s)]
+def kinds(name): return ('square', 'wide', 'odd') if name in ODD else ('square', 'wide')
+
+def sizes(name, s, kind):
+    "Sizes of a kind, the likelier ones first: networks take multiples of their strides, patches or windows; large ones last"
+    if kind=='odd': return [ODD[name]]
+    few = list(dict.fromkeys([min(s, 256), 224, 252, s]))
+    if kind=='square': return [(o,o) for o in few]
+    low = [(round(.7*o/m)*m,o) for o in few[:2] for m in (32,28,48,1)]
+    return [o for o in dict.fromkeys(low) if o[0]<o[1]] + [(224,448),(256,512)]
 
 def lively(net, x):
     "Random numbers for what starts as zeros, and statistics of its own, so that signals pass as through a trained network"
@@ -150,8 +165,8 @@ def built(make, name, size):
 
 def runnable(make, name, s, kind):
     "The network and two pictures, at the first size of that kind that it takes"
-    sizes,errs = [(s,s)] if kind=='square' else wide_sizes(s),[]
-    for size in sizes:
+    errs = []
+    for size in sizes(name, s, kind):
         try: return built(make, name, size)
         except Exception as e: errs.append(e)
     raise Untaken(' | '.join(f'{type(e).__name__}: {e}' for e in errs)) from errs[0]
@@ -201,7 +216,7 @@ class Trace:
         "Of the parameters that run while there are places, the share that has run when the module `name` has"
         if self.last is None or name not in self.first: return None
         at = len(self.ended)-1-self.ended[::-1].index(name)
-        return min(1., self.before(at)/max(1, self.before(self.last)))
+        return round(min(1., self.before(at)/max(1, self.before(self.last))), 3)
 
 class Cells(EigenCAM):
     "A method without gradients, which notes the activations as `cam` hands them over: pictures x channels x height x width"
@@ -367,7 +382,7 @@ def measured(net, x, row):
     row['share'] = row['trace'].share(layer)
     places = range(9) if row['parameters']<6e7 else (0,2,4,6,8)
     row |= answered(net, (H,W), places, layer)
-    if row['kind']=='square': row |= every_layer(net, (H,W), places)
+    if row['kind']!='wide': row |= every_layer(net, (H,W), places)
     row |= alone(net, x, maps, layer)
     row |= gaps(net, x, layer, maps, in_cells(net, x, layer)[layer])
     return row
@@ -379,7 +394,8 @@ def examined(lib, name, s, make, kind):
     except Untaken as e:
         words = ' '.join(str(e).split())[:300]
         return row | dict(outcome=f'not taken: {words}')
-    row |= dict(parameters=sum(p.numel() for p in net.parameters()), size=list(x.shape[-2:]), trace=Trace(net, x))
+    row |= dict(family=type(getattr(net, 'net', net)).__module__.rpartition('.')[2].removeprefix('modeling_'), trace=Trace(net, x),
+                parameters=sum(p.numel() for p in net.parameters()), size=list(x.shape[-2:]))
     if row['trace'].last is not None: row['last'] = row['trace'].ended[row['trace'].last]
     try: row['outcome'] = '; '.join(['wrong: '+'; '.join(o)] if (o := list(judged(measured(net, x, row)))) else ['sound'])
     except Exception as e:
@@ -446,7 +462,7 @@ def main(
     quick:bool=False, # A handful, for continuous integration
     only:str='', # Names that this regular expression finds
     library:str='', # torchvision, timm or transformers
-    kind:str='', # square or wide
+    kind:str='', # square, wide or odd
     again:str='', # Also those whose outcome this finds: wrong, refused
     stale:bool=False, # Keep rows that were made by another version of what they depend on
     jobs:int=1, # Processes at once
@@ -456,7 +472,7 @@ def main(
     "Ask all of them"
     torch.set_num_threads(1)
     mp.set_start_method('fork')
-    todo = [(*c,k) for c in cases() for k in ('square','wide')]
+    todo = [(*c,k) for c in cases() for k in kinds(c[1])]
     order = {(c[0],c[1],c[-1]): i for i,c in enumerate(todo)}
     todo = [c for c in todo if re.search(only, c[1]) and library in c[0] and kind in c[-1]]
     if quick: todo = [c for c in todo if c[1] in QUICK]
