@@ -10,11 +10,12 @@ is the package's public face; what it is judged by is measured here, with none o
 - *match*: a patch of the picture is exchanged, at nine places in turn. What changes at the layer, cell by cell, less what
   changes for a patch anywhere, must be largest in the ninth of the map where the patch is. By chance one place in nine is.
 - *follow*: the centre of what changes follows the patch down and across: the smaller correlation over the nine places.
-  0 for axes that are exchanged or for channels in the place of places, while *match* also sees an order that is wrong from cell to cell.
+  0 for axes that are exchanged or channels in the place of places; *match* also sees an order that is wrong cell by cell.
 - maps finite and not all zero, one a picture, and the same for a picture alone.
 - *gap*: the largest difference from grad-cam's map at the same layer, and *raw* from one by `torch.autograd.grad`.
 
-A refusal is a ValueError or a TypeError of the package's own. Rows are kept in the file of results, and made again when
+A refusal is a ValueError or a TypeError that the package raises; one that asks for larger pictures where a layer has places is
+false, and counts as wrong. Rows are kept in the file of results, and made again when
 the package's `cam` or `models`, this script or a library has changed; --again REGEX makes those of that outcome again.
 """
 import hashlib, inspect, json, multiprocessing as mp, re, resource, sys, time, traceback, warnings
@@ -28,12 +29,13 @@ warnings.filterwarnings('ignore')
 import numpy as np, timm, torch, torchvision, transformers
 from torch import nn
 from fastcore.script import call_parse
+from huggingface_hub.errors import StrictDataclassError
 from pytorch_grad_cam import EigenCAM, GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from cifar_cam.all import cam, stages, usable_layers
 
-TOP = Path(__file__).resolve().parent.parent
-# a sound layer has at least these; *match* is for coarse grids, whose cells are as large as a ninth, and fine ones; a larger gap is explained
+TOP,PACKAGE = Path(__file__).resolve().parent.parent,Path(inspect.getfile(cam)).resolve().parent
+# a sound layer has at least these; *match* for grids of fewer than 8 cells a side, and of more; a larger gap is explained
 SHARE,MATCH,FOLLOW,GAP = .5,(.3,.5),.7,1e-4
 
 # ---- the networks
@@ -95,8 +97,8 @@ HF = dict(
     Levit=dict(image_size=224, hidden_sizes=[32,48,64], key_dim=[8,8,8], num_attention_heads=[2,3,4]),
     Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]))
 
-QUICK = '''squeezenet1_1 mobilenet_v3_small swin_t resnet18 levit_128s nest_tiny hiera_tiny_224 mobilevit_xxs mnasnet_small
-    hf_ResNet hf_ViT hf_Swin hf_MobileViT hf_Hiera hf_PoolFormer'''.split()
+QUICK = '''squeezenet1_1 mobilenet_v3_small levit_128s efficientvit_m0 mobilevit_xxs mnasnet_small
+    hf_ResNet hf_ViT hf_Swin hf_Swinv2 hf_MobileViT hf_Hiera hf_PoolFormer'''.split()
 
 # sizes that are known to mislead: channels as many as cells, cells that overhang the picture
 ODD = dict(swin_t=(384,384), swin_b=(128,256), resnet18=(150,230), densenet121=(75,110), efficientnet_b0=(165,230), convnext_tiny=(100,180),
@@ -121,10 +123,12 @@ def timm_net(name, size):
     except TypeError: return timm.create_model(name, num_classes=10)
 
 def hf_net(name, size):
+    "Some take height and width, some one number, and some of those go by the picture"
     make,kw = getattr(transformers, f'{name[3:]}ForImageClassification'),HF[name[3:]]
-    wide = len(set(size))>1 or isinstance(kw.get('image_size'), list)
-    kw = kw | (dict(image_size=list(size) if wide else size[0]) if 'image_size' in kw else {})
-    return Logits(make(make.config_class(num_labels=10, **kw)))
+    for s in (list(size), max(size)):
+        try: return Logits(make(make.config_class(num_labels=10, **(kw | (dict(image_size=s) if 'image_size' in kw else {})))))
+        except (TypeError, ValueError, StrictDataclassError) as e: err = e
+    raise err
 
 def timm_size(name): return timm.get_pretrained_cfg(name).input_size[-1]
 def tv_size(name): return 299 if name=='inception_v3' else 256 if name.startswith('swin_v2') else 224
@@ -169,6 +173,7 @@ def runnable(make, name, s, kind):
     for size in sizes(name, s, kind):
         try: return built(make, name, size)
         except Exception as e: errs.append(e)
+        if 'memory' in str(errs[-1]).lower(): raise errs[-1]
     raise Untaken(' | '.join(f'{type(e).__name__}: {e}' for e in errs)) from errs[0]
 
 class Untaken(Exception): "The network itself does not take such pictures"
@@ -214,9 +219,10 @@ class Trace:
     def before(self, at): return sum(v for k,v in self.sizes.items() if k<=at)
     def share(self, name):
         "Of the parameters that run while there are places, the share that has run when the module `name` has"
-        if self.last is None or name not in self.first: return None
+        if name not in self.first: return 0.
         at = len(self.ended)-1-self.ended[::-1].index(name)
-        return round(min(1., self.before(at)/max(1, self.before(self.last))), 3)
+        last = len(self.ended) if self.last is None else self.last
+        return round(min(1., self.before(at)/max(1, self.before(last))), 3)
 
 class Cells(EigenCAM):
     "A method without gradients, which notes the activations as `cam` hands them over: pictures x channels x height x width"
@@ -292,7 +298,7 @@ def answered(net, size, places, layer, most=4):
 def every_layer(net, size, places):
     "The match of all layers that `usable_layers` lists, with one picture, or what `cam` says to them"
     try: acts = in_cells(net, patched(places, size, 0), usable_layers(net, pictures(1, size, 0)))
-    except Exception as e: return dict(layers_said=said(e))
+    except Exception as e: return dict(layers_said=said(e, {}))
     rows = {k: answers(changes(v), places) for k,v in acts.items()}
     return dict(layers=len(rows), layers_off={k: [v['match'],v['follow']] for k,v in rows.items() if not right(v)})
 
@@ -328,41 +334,44 @@ def by_autograd(net, x, module, ts, acts):
     return a,(g.mean((2,3), keepdims=True)*a).sum(1),way,f
 
 def gaps(net, x, layer, maps, acts):
-    "Largest differences from maps by torch.autograd.grad, of their size, and from grad-cam for one picture, and what explains these"
+    "Largest differences from maps by torch.autograd.grad, as parts of their largest value, and from grad-cam, with the reason"
     module,ts = (dict(net.named_modules()) | known(net))[layer],[int(t) for t in maps.targets]
     got = by_autograd(net, x, module, ts, acts)
-    if got is None: return dict(raw=0., reading='', gap=0., why='not compared: the layer runs twice, gives no tensor, or has cells in another order')
+    if got is None: return dict(why='not compared: the layer runs twice, gives no tensor, or has cells in another order')
     a,own,way,f = got
     row = dict(raw=float(np.abs(own-maps[layer]).max()/max(np.abs(own).max(), 1e-30)), reading=way)
     with Peer(net, [module], reshape_transform=f) as peer: theirs = peer(x, [ClassifierOutputTarget(t) for t in ts])
     gap = float(np.abs(theirs-maps.heat(layer)).max())
     clipped = np.abs(peer.saw-a).max()>1e-6*np.abs(a).max()
     small = np.maximum(own, 0).max((1,2)).min()<1e-2
-    whys = ['']*int(gap<=GAP) + ['changed in place: grad-cam sees what became of it']*int(clipped) + ['grad-cam adds 1e-7 to the largest value']*int(small)
-    return row | dict(gap=gap, why=[*whys, ''][0])
+    whys = [(gap<=GAP, ''), (clipped, 'changed in place: grad-cam sees what became of it'),
+            (small, 'grad-cam adds 1e-7 to the largest value'), (True, '')]
+    return row | dict(gap=gap, why=next(why for so,why in whys if so))
 
 def known(net):
     try: return stages(net)
     except Exception: return {}
 
-def said(e):
-    "What an error is: a refusal of the package's own, or a fault"
-    inner = traceback.extract_tb(e.__traceback__)[-1].filename
-    if isinstance(e, (ValueError,TypeError)) and '/cifar_cam/' in inner: return f'refused: {e}'
-    return f'error: {type(e).__name__}: {str(e)[:200]} ({Path(inner).name})'
+def said(e, row):
+    "What an error is: a refusal that the package raises, a false one, or a fault"
+    at,words = traceback.extract_tb(e.__traceback__)[-1],' '.join(str(e).split())
+    own = Path(at.filename).is_relative_to(PACKAGE) and 'raise' in at.line
+    if not (own and isinstance(e, (ValueError,TypeError))): return f'error: {type(e).__name__}: {words[:200]} ({Path(at.filename).name})'
+    if 'larger' in words and row.get('last'): return f'wrong: a false refusal, size is not the cause: {words}'
+    return f'refused: {words}'
 
 def judged(row):
     "What is wrong with what was measured"
     if row['finite']!='yes': yield row['finite']
-    if row['share'] is not None and row['share']<SHARE: yield f'early: {row["share"]:.0%} of the parameters have run'
-    if not right(row): yield f'not the places: {row["match"]:.0%} of the patches are answered where they are, follow {row["follow"]:.2f}'
+    if row['share']<SHARE: yield f'early: {row["share"]:.0%} of the parameters have run'
+    if not right(row): yield f'not the places: match {row["match"]:.0%}, follow {row["follow"]:.2f}'
     if row['skew']>1.1: yield f'cells are {np.exp(row["skew"]):.0f} times as long as wide'
     if row['alone']>1e-3 and not row['alone_by_autograd']>1e-3: yield f'a picture alone gives another map ({row["alone"]:.0e})'
-    if row['raw']>1e-3: yield f'another map by autograd ({row["raw"]:.0e})'
+    if row.get('raw', 0)>1e-3: yield f'another map by autograd ({row["raw"]:.0e})'
     if row.get('gap', 0)>GAP and not row['why']: yield f'another map by grad-cam ({row["gap"]:.0e})'
 
 def alone(net, x, maps, layer):
-    "How far the second picture's map is from that of the picture by itself; where it is far, how far their gradients are at the input"
+    "How far the second picture's map is from its map alone; where it is far, how far torch's own gradients of the input are"
     one,m = cam(net, x[1:])[layer][0],maps[layer][1]
     off = float(np.abs(one-m).max()/max(np.abs(m).max(), 1e-30)) if one.shape==m.shape else 1.
     if off<=1e-3: return dict(alone=off)
@@ -378,7 +387,8 @@ def measured(net, x, row):
     m,(H,W) = maps[layer],x.shape[-2:]
     h,w = m.shape[-2:]
     row |= dict(layer=layer, grid=[h,w], skew=round(abs(float(np.log(H/h/(W/w)))), 3), status=maps.status[layer][0])
-    row['finite'] = f'{len(m)} maps of 2 pictures' if len(m)!=2 else 'not finite' if not np.isfinite(m).all() else 'yes' if m.any() else 'all zero'
+    words = [(len(m)!=2, f'{len(m)} maps of 2 pictures'), (not np.isfinite(m).all(), 'not finite'), (not m.any(), 'all zero'), (True, 'yes')]
+    row['finite'] = next(word for so,word in words if so)
     row['share'] = row['trace'].share(layer)
     places = range(9) if row['parameters']<6e7 else (0,2,4,6,8)
     row |= answered(net, (H,W), places, layer)
@@ -397,10 +407,12 @@ def examined(lib, name, s, make, kind):
     row |= dict(family=type(getattr(net, 'net', net)).__module__.rpartition('.')[2].removeprefix('modeling_'), trace=Trace(net, x),
                 parameters=sum(p.numel() for p in net.parameters()), size=list(x.shape[-2:]))
     if row['trace'].last is not None: row['last'] = row['trace'].ended[row['trace'].last]
-    try: row['outcome'] = '; '.join(['wrong: '+'; '.join(o)] if (o := list(judged(measured(net, x, row)))) else ['sound'])
+    try:
+        faults = list(judged(measured(net, x, row)))
+        row['outcome'] = f"wrong: {'; '.join(faults)}" if faults else 'sound'
     except Exception as e:
-        row['outcome'] = said(e)
-        row['where'] = traceback.format_exc()[-1500:] if row['outcome'].startswith('error') else ''
+        row['outcome'] = said(e, row)
+        if row['outcome'].startswith('error'): row['where'] = traceback.format_exc()[-1500:]
     if isinstance(net, Logits): row['bare'] = bare(net.net, x, row)
     del row['trace']
     return row | dict(seconds=round(time.time()-t0, 1))
@@ -408,24 +420,23 @@ def examined(lib, name, s, make, kind):
 def bare(net, x, row):
     "What `cam` says to a network that gives an object"
     try: return 'works' if f'net.{cam(net, x).layers[0]}'==row.get('layer') else 'another layer'
-    except Exception as e: return said(e)
+    except Exception as e: return said(e, row)
 
 # ---- the run
 
 def key():
     "What the results depend on"
-    used = [inspect.getsource(inspect.getmodule(f)) for f in (cam, stages)] + [Path(__file__).read_text().partition('# ---- the run')[0]]
+    used = [inspect.getsource(inspect.getmodule(f)) for f in (cam, stages)]
     libs = [version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam')]
-    return hashlib.sha256('\n'.join(used+libs).encode()).hexdigest()[:12]
+    here = Path(__file__).read_text().partition('# ---- the run')[0].partition('# ---- what is measured')
+    return hashlib.sha256('\n'.join([*used, *libs, here[-1]]).encode()).hexdigest()[:12]
 
 def child(conn, *args):
     "A row by itself, within limits"
     resource.setrlimit(resource.RLIMIT_DATA, (12*2**30,)*2)
     torch.set_num_threads(1)
     try: conn.send(examined(*args))
-    except Exception as e:
-        where = traceback.format_exc()[-1500:]
-        conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=where))
+    except Exception as e: conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=traceback.format_exc()[-1500:]))
 
 def apart(args, limit):
     "`examined` in a process of its own"
@@ -440,26 +451,41 @@ def apart(args, limit):
     p.join()
     return dict(name=name, library=lib, kind=kind) | row
 
+def ident(o): return (o['library'],o['name'],o['kind']) if isinstance(o, dict) else (o[0],o[1],o[-1])
+def word(row): return row['outcome'].partition(':')[0]
+
+def line(row):
+    "What there is to read of a row"
+    parts = [f'{k} {row[k]:.2f}' for k in ('share','match','follow') if k in row]
+    head = f"{row['library']:12} {row['name']:32} {row['kind']:6} {row.get('seconds', 0):4.0f} s  {row.get('layer', '')}"
+    return ' '.join([head, *parts, '', row['outcome'][:150]])
+
 def summary(rows):
     "Counts by library, and what is not sound"
-    word = lambda r: r['outcome'].partition(':')[0]
+    for r in rows:
+        if word(r) not in ('sound', 'not taken'): print(line(r))
     for lib in dict.fromkeys(r['library'] for r in rows):
         of = [word(r) for r in rows if r['library']==lib]
         print(f'{lib:12}', ', '.join(f'{of.count(o)} {o}' for o in dict.fromkeys(of)))
-    for r in rows:
-        if word(r) not in ('sound', 'not taken'): print(f"{r['library']:12} {r['name']:34} {r['kind']:6} {r.get('layer', ''):28} {r['outcome'][:150]}")
 
-def save(out, rows, order):
-    rows = sorted(rows, key=lambda r: order.get((r['library'],r['name'],r['kind']), 10**6))
+def load(out):
+    "Rows that are kept"
+    rows = json.loads(Path(out).read_text())['rows'] if out and Path(out).exists() else []
+    return {ident(r): r for r in rows}
+
+def save(out, rows):
+    "Rows in the order of `cases`, a line each"
+    order = {ident((*c,k)): i for i,(c,k) in enumerate((c,k) for c in cases() for k in kinds(c[1]))}
+    rows = sorted((r for r in rows if ident(r) in order), key=lambda r: order[ident(r)])
     libs = {o: version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam', 'cifar_cam')}
-    lines = ',\n'.join(json.dumps(r) for r in rows)
     about = json.dumps(dict(limits=dict(share=SHARE, match=MATCH, follow=FOLLOW, gap=GAP), versions=libs))
-    Path(out).write_text(f'{{"about": {about},\n"rows": [\n{lines}\n]}}\n')
+    lines = ',\n'.join(json.dumps(r) for r in rows)
+    if out: Path(out).write_text(f'{{"about": {about},\n"rows": [\n{lines}\n]}}\n')
     return rows
 
 @call_parse
 def main(
-    quick:bool=False, # A handful, for continuous integration
+    quick:bool=False, # A handful, for continuous integration; nothing is kept
     only:str='', # Names that this regular expression finds
     library:str='', # torchvision, timm or transformers
     kind:str='', # square, wide or odd
@@ -467,29 +493,24 @@ def main(
     stale:bool=False, # Keep rows that were made by another version of what they depend on
     jobs:int=1, # Processes at once
     limit:int=300, # Seconds a row
-    out:str=str(TOP/'benchmarks'/'results'/'zoo.json') # The results, and where they are kept
+    out:str='' # The results, and where they are kept; by default benchmarks/results/zoo.json
 ):
     "Ask all of them"
     torch.set_num_threads(1)
     mp.set_start_method('fork')
+    if not quick: out = out or str(TOP/'benchmarks'/'results'/'zoo.json')
     todo = [(*c,k) for c in cases() for k in kinds(c[1])]
-    order = {(c[0],c[1],c[-1]): i for i,c in enumerate(todo)}
-    todo = [c for c in todo if re.search(only, c[1]) and library in c[0] and kind in c[-1]]
-    if quick: todo = [c for c in todo if c[1] in QUICK]
-    kept = {(r['library'],r['name'],r['kind']): r for r in (json.loads(Path(out).read_text())['rows'] if Path(out).exists() else [])}
-    now = key()
+    todo = [c for c in todo if re.search(only, c[1]) and library in c[0] and kind in c[-1] and (c[1] in QUICK or not quick)]
+    kept,now = load(out),key()
     def due(c):
-        r = kept.get((c[0],c[1],c[-1]))
-        return r is None or (not stale and r['key']!=now) or (again and re.search(again, r['outcome']))
-    due_now = [c for c in todo if due(c)]
+        r = kept.get(ident(c))
+        return r is None or not stale and r['key']!=now or again and re.search(again, r['outcome'])
     with ThreadPool(jobs) as pool:
-        for row in pool.imap_unordered(partial(apart, limit=limit), due_now):
-            kept[row['library'],row['name'],row['kind']] = row | dict(key=now)
-            print(f"{row['library']:12} {row['name']:34} {row['kind']:6} {row.get('seconds', 0):5.0f} s  {row.get('layer', ''):28} {row.get('grid', '')} "
-                  f"{' '.join(f'{k} {row[k]:.2f}' for k in ('share','match','follow') if row.get(k) is not None)}  {row['outcome'][:150]}", flush=True)
-            save(out, kept.values(), order)
-    mine = {(c[0],c[1],c[-1]) for c in todo}
-    rows = [r for r in save(out, kept.values(), order) if (r['library'],r['name'],r['kind']) in mine]
+        for row in pool.imap_unordered(partial(apart, limit=limit), [c for c in todo if due(c)]):
+            kept[ident(row)] = row | dict(key=now)
+            print(line(row), flush=True)
+            save(out, kept.values())
+    mine = set(map(ident, todo))
+    rows = [r for r in save(out, kept.values()) if ident(r) in mine]
     summary(rows)
-    bad = [r for r in rows if r['outcome'].partition(':')[0] in ('wrong', 'error', 'not measured')]
-    sys.exit(1 if bad else 0)
+    sys.exit(any(word(r) in ('wrong', 'error', 'not measured') for r in rows))
