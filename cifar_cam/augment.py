@@ -11,9 +11,8 @@ __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip',
 # %% ../nbs/01_augment.ipynb #91523b79
 # albumentations takes half a second to import: that is done where it is first needed
 import inspect, os, random, warnings
-os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # importing a library is no reason to ask the network for a newer one
-from .files import *
-from fastai.vision.all import *
+os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # an import is no reason to ask the network for a newer one
+from .imports import *
 
 # %% ../nbs/01_augment.ipynb #078fcfcc
 def _compose(augs):
@@ -21,8 +20,9 @@ def _compose(augs):
     import albumentations as A
     if isinstance(augs, A.Compose): return deepcopy(augs)
     augs = L(augs) if augs is None or is_listy(augs) else L([augs])
-    bad = augs.filter(lambda o: not isinstance(o, (A.BasicTransform, A.BaseCompose)))
-    if bad: raise TypeError(f'{type(bad[0]).__name__} is not an albumentations transform: give `augs` a list such as [A.HorizontalFlip()]')
+    bad = first(o for o in augs if not isinstance(o, (A.BasicTransform, A.BaseCompose)))
+    msg = f'{type(bad).__name__} is not an albumentations transform: give `augs` a list such as [A.HorizontalFlip()]'
+    if bad is not None: raise TypeError(msg)
     return A.Compose(list(augs))
 
 # %% ../nbs/01_augment.ipynb #26c9808a
@@ -30,7 +30,7 @@ class AlbumentationsTransform(Transform):
     "Albumentations pipelines as a fastai item transform: `train_aug` on the training set, `valid_aug` everywhere else"
     order = 2
     def __init__(self,
-        train_aug=None, # An albumentations transform, list or `Compose` for training pictures; None leaves them as they are
+        train_aug=None, # An albumentations transform, list or `Compose` for training pictures; None changes nothing
         valid_aug=None  # The same for all other pictures
     ):
         super().__init__()
@@ -40,72 +40,82 @@ class AlbumentationsTransform(Transform):
         self.aug = self.pipeline(split_idx)
         return super().__call__(b, split_idx=split_idx, **kwargs)
 
-    def encodes(self, img:PILImage): return type(img)(Image.fromarray(self.changed(self.seeded(self.aug), np.array(img)))) if self.aug else img
+    def encodes(self, img:PILImage):
+        if not self.aug: return img
+        return type(img)(Image.fromarray(self.changed(self.seeded(self.aug), np.array(img))))
 
-    def pipeline(self,
-        split_idx # 0 for the training set
-    ):
-        "The pipeline for a set, an albumentations `Compose`; None if there is nothing to do"
-        aug = self.train_aug if split_idx==0 else self.valid_aug
-        return aug if len(aug) else None
+    def __repr__(self):
+        return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
 
-    def seeded(self,
-        aug # An albumentations `Compose`
-    ):
-        "`aug`, with its random numbers taken from Python's `random`"
-        aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
-        return aug
+# %% ../nbs/01_augment.ipynb #76b000df
+@patch
+def pipeline(self:AlbumentationsTransform,
+    split_idx # 0 for the training set
+):
+    "The pipeline for a set, an albumentations `Compose`; None if there is nothing to do"
+    aug = self.train_aug if split_idx==0 else self.valid_aug
+    return aug if len(aug) else None
 
-    def changed(self,
-        aug, # An albumentations `Compose`
-        a:np.ndarray # A picture, uint8, height x width x 3
-    ) -> np.ndarray: # uint8
-        "The picture as `aug` changes it; `ValueError` if that is no longer one"
-        res = aug(image=a)['image']
-        if getattr(res, 'dtype', None)!=np.uint8: raise ValueError(f'the augmentations give {getattr(res, "dtype", type(res).__name__)}, where uint8 is expected: leave normalising and tensors to the loaders')
-        return res
+# %% ../nbs/01_augment.ipynb #f44cc90b
+@patch
+def seeded(self:AlbumentationsTransform,
+    aug # An albumentations `Compose`
+):
+    "`aug`, with its random numbers taken from Python's `random`"
+    aug.set_random_state(np.random.default_rng(random.getrandbits(64)), random.Random(random.getrandbits(64)))
+    return aug
 
-    def __repr__(self): return f'AlbumentationsTransform(train={self.train_aug.transforms}, valid={self.valid_aug.transforms})'
+@patch
+def changed(self:AlbumentationsTransform,
+    aug, # An albumentations `Compose`
+    a:np.ndarray # A picture, uint8, height x width x 3
+) -> np.ndarray: # uint8
+    "The picture as `aug` changes it; `ValueError` if that is no longer one"
+    res = aug(image=a)['image']
+    got = getattr(res, 'dtype', type(res).__name__)
+    msg = f'the augmentations give {got}, where uint8 is expected: leave normalising and tensors to the loaders'
+    if got!=np.uint8: raise ValueError(msg)
+    return res
 
 # %% ../nbs/01_augment.ipynb #08b3e038
 def baseline_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
-    mean=(0.4919, 0.4827, 0.4472) # Mean colour, red, green, blue from 0 to 1, which fills borders and holes; by default CIFAR-10's
+    mean=(0.4919, 0.4827, 0.4472) # Mean colour, from 0 to 1, which fills borders and holes; by default CIFAR-10's
 ) -> list: # Albumentations transforms, in order
     "The recipe's augmentations: flip, shift-scale-rotate, pad, and one of cut-out and grey"
     import albumentations as A, cv2
     fill,hole = tuple(255*m for m in mean),(size//2, size//2)
+    mirror,const = cv2.BORDER_REFLECT_101,cv2.BORDER_CONSTANT
     return [A.HorizontalFlip(p=.5),
-            A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=cv2.BORDER_REFLECT_101, p=.5),
-            A.PadIfNeeded(size, size, border_mode=cv2.BORDER_CONSTANT, fill=fill),
+            A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=mirror, p=.5),
+            A.PadIfNeeded(size, size, border_mode=const, fill=fill),
             A.OneOf([A.CoarseDropout((1,1), hole, hole, fill=fill, p=.7), A.ToGray(p=.3)], p=1)]
 
-# %% ../nbs/01_augment.ipynb #e0b63185
+# %% ../nbs/01_augment.ipynb #10f7a11c
 class BatchAug(Transform):
     "Base of augmentations that change a training batch on its device, each picture in its own way"
     split_idx,order = 0,20   # training pictures only; between `IntToFloatTensor` and `Normalize`
     def __init__(self): super().__init__(); self.seed()
+    def encodes(self, x:TensorImage): return retain_type(self.change(x.as_subclass(Tensor)), x)
+    def change(self, x): raise NotImplementedError
 
     def seed(self, seed=0):
         "Decide the random numbers from here on"
         self._seed,self.gen = seed,None
 
-    def rand(self, x, *shape):
-        "Uniform random numbers from 0 to 1, on the device of `x`: one for each of its pictures, or n x `shape`"
-        if self.gen is None or self.gen.device!=x.device: self.gen = torch.Generator(x.device).manual_seed(self._seed)
-        return torch.rand(len(x), *shape, generator=self.gen, device=x.device)
+# %% ../nbs/01_augment.ipynb #ad629c96
+@patch
+def rand(self:BatchAug,
+    x, # A batch of pictures
+    *shape # What comes after the number of pictures
+):
+    "Uniform random numbers from 0 to 1, on the device of `x`: one for each of its pictures, or n x `shape`"
+    if self.gen is None or self.gen.device!=x.device: self.gen = torch.Generator(x.device).manual_seed(self._seed)
+    return torch.rand(len(x), *shape, generator=self.gen, device=x.device)
 
-    def to_dict(self):
-        "Name and arguments, from which `batch_augs` makes it again"
-        args = {k: getattr(self, k) for k in list(inspect.signature(type(self).__init__).parameters)[1:]}
-        return dict(name=type(self).__name__) | {k: [o.to_dict() if isinstance(o, BatchAug) else o for o in v] if is_listy(v) else v for k,v in args.items()}
-
-    def encodes(self, x:TensorImage): return retain_type(self.change(x.as_subclass(Tensor)), x)
-    def change(self, x): raise NotImplementedError
-
+# %% ../nbs/01_augment.ipynb #47559fd2
 def _where(mask, a, b): return torch.where(mask[:,None,None,None], a, b)
 
-# %% ../nbs/01_augment.ipynb #cd73aa0d
 class RandomFlip(BatchAug):
     "Mirror a picture with probability `p`"
     def __init__(self,
@@ -115,22 +125,29 @@ class RandomFlip(BatchAug):
         self.p = p
     def change(self, x): return _where(self.rand(x)<self.p, x.flip(3), x)
 
+# %% ../nbs/01_augment.ipynb #91e668c9
 class RandomPadCrop(BatchAug):
-    "Pad by `pad` pixels, with `fill` or, if None, the picture's mirror image, and cut out the old size somewhere (He et al. 2015, who pad with zeros)"
+    "Pad by `pad` pixels, with `fill` or the picture's mirror image, and cut out the old size somewhere (He et al. 2015)"
     def __init__(self,
         pad=4, # Pixels at each side
-        fill=None # A colour as the batch has it; None: the mirror image
-    ): super().__init__(); store_attr()
+        fill=None # A colour as the batch has it, as He et al. have black; None: the mirror image
+    ):
+        super().__init__()
+        store_attr()
+    def _padded(self, x):
+        if self.fill is None: return F.pad(x, [self.pad]*4, mode='reflect')
+        (n,c,h,w),p = x.shape,self.pad
+        res = x.new_tensor(self.fill).view(1,-1,1,1).expand(n,c,h+2*p,w+2*p).clone()
+        res[...,p:p+h,p:p+w] = x
+        return res
     def change(self, x):
         (n,c,h,w),p = x.shape,self.pad
-        if self.fill is None: padded = F.pad(x, [p]*4, mode='reflect')
-        else:
-            padded = x.new_tensor(self.fill).view(1,-1,1,1).expand(n,c,h+2*p,w+2*p).clone()
-            padded[...,p:p+h,p:p+w] = x
         i,j = (self.rand(x, 2)*(2*p+1)).long().unbind(1)
         i,j = i[:,None]+torch.arange(h, device=x.device), j[:,None]+torch.arange(w, device=x.device)
-        return padded.gather(2, i[:,None,:,None].expand(n,c,h,w+2*p)).gather(3, j[:,None,None,:].expand(n,c,h,w))
+        rows = self._padded(x).gather(2, i[:,None,:,None].expand(n,c,h,w+2*p))
+        return rows.gather(3, j[:,None,None,:].expand(n,c,h,w))
 
+# %% ../nbs/01_augment.ipynb #cf508354
 class RandomGrey(BatchAug):
     "Take the colours away with probability `p`; the grey is a TV's (ITU-R BT.601)"
     def __init__(self,
@@ -142,7 +159,13 @@ class RandomGrey(BatchAug):
         grey = (x*x.new_tensor([.299,.587,.114]).view(1,3,1,1)).sum(1, keepdim=True).expand_as(x)
         return _where(self.rand(x)<self.p, grey, x)
 
-# %% ../nbs/01_augment.ipynb #fe5a44f2
+# %% ../nbs/01_augment.ipynb #9eedb9f1
+def _span(u, size, k, inside):
+    "Which of `size` pixels `k` in a row cover, for each of the numbers `u` from 0 to 1"
+    start = (u*(size-k+1)).long() if inside else (u*size).long()-k//2
+    at = torch.arange(size, device=u.device)-start[:,None]
+    return (at>=0)&(at<k)
+
 class RandomCutOut(BatchAug):
     "Cover a square of `length` pixels with `fill`, with probability `p` (DeVries & Taylor 2017)"
     def __init__(self,
@@ -154,15 +177,12 @@ class RandomCutOut(BatchAug):
         super().__init__()
         store_attr()
     def change(self, x):
-        (h,w),k = x.shape[2:],self.length
-        def span(u, size):
-            first = (u*(size-k+1)).long() if self.inside else (u*size).long()-k//2
-            at = torch.arange(size, device=x.device)-first[:,None]
-            return (at>=0)&(at<k)
-        u = self.rand(x, 3)
-        hole = span(u[:,0], h)[:,None,:,None] & span(u[:,1], w)[:,None,None,:] & (u[:,2]<self.p)[:,None,None,None]
+        (h,w),u = x.shape[2:],self.rand(x, 3)
+        rows,cols = (_span(u[:,d], size, self.length, self.inside) for d,size in enumerate((h,w)))
+        hole = rows[:,None,:,None] & cols[:,None,None,:] & (u[:,2]<self.p)[:,None,None,None]
         return torch.where(hole, x.new_tensor(self.fill).view(1,-1,1,1), x)
 
+# %% ../nbs/01_augment.ipynb #771da927
 class RandomAffine(BatchAug):
     "Shift, scale and rotate with probability `p`; what comes in at the border is the picture's mirror image"
     def __init__(self,
@@ -177,10 +197,12 @@ class RandomAffine(BatchAug):
         u = self.rand(x, 5)
         dx,dy,s,a = (2*u[:,:4]-1).unbind(1)
         s,a = 1/(1+self.scale*s),self.degrees*math.pi/180*a
-        theta = torch.stack([s*a.cos(), -s*a.sin(), 2*self.shift*dx, s*a.sin(), s*a.cos(), 2*self.shift*dy], 1).view(-1,2,3).to(x)
-        out = F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), padding_mode='reflection', align_corners=False)
+        theta = torch.stack([s*a.cos(), -s*a.sin(), 2*self.shift*dx, s*a.sin(), s*a.cos(), 2*self.shift*dy], 1)
+        grid = F.affine_grid(theta.view(-1,2,3).to(x), x.shape, align_corners=False)
+        out = F.grid_sample(x, grid, padding_mode='reflection', align_corners=False)
         return _where(u[:,4]<self.p, out, x)
 
+# %% ../nbs/01_augment.ipynb #012acb20
 class PickOne(BatchAug):
     "One of `augs` for each picture, with probabilities `ps`, as albumentations' `OneOf`"
     def __init__(self,
@@ -201,25 +223,36 @@ class PickOne(BatchAug):
 def device_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
     mean=(0.4919, 0.4827, 0.4472), # Mean colour, red, green, blue from 0 to 1, which fills holes; by default CIFAR-10's
-    crop:int=0, # Pixels to pad on each side before a crop to the old size, in place of shift-scale-rotate; 0: shift-scale-rotate
+    crop:int=0, # Pixels to pad on each side before a crop to the old size; 0: shift-scale-rotate in its place
     cutout:bool=True # Cover a square, or take the colours away? With `crop`: cover a square of half the size
 ) -> L: # Batch transforms, in order
-    "`baseline_augs` on the device; with `crop`, the pad-and-crop and flip that ResNets are trained with on CIFAR-10 (He et al. 2015)"
+    "`baseline_augs` on the device; with `crop`, the crop and flip of He et al. 2015 for ResNets on CIFAR-10"
     if crop: return L(RandomPadCrop(crop), RandomFlip()) + (L(RandomCutOut(size//2, mean)) if cutout else [])
     augs = L(RandomFlip(), RandomAffine())
     return augs + PickOne([RandomCutOut(size//2, mean, inside=True), RandomGrey(1.)], (.7,.3)) if cutout else augs
 
+# %% ../nbs/01_augment.ipynb #57c42cdd
+@patch
+def to_dict(self:BatchAug):
+    "Name and arguments, from which `batch_augs` makes it again"
+    args = {k: getattr(self, k) for k in list(inspect.signature(type(self).__init__).parameters)[1:]}
+    if 'augs' in args: args['augs'] = [o.to_dict() for o in args['augs']]
+    return dict(name=type(self).__name__) | args
+
 # %% ../nbs/01_augment.ipynb #609b9eb9
+_batch_augs = {o.__name__: o for o in (RandomFlip, RandomPadCrop, RandomGrey, RandomCutOut, RandomAffine, PickOne)}
+
+def _batch_aug(name=None, **kwargs):
+    "The augmentation called `name`"
+    if name not in _batch_augs: raise ValueError(f'no batch augmentation {name!r}: there is {", ".join(_batch_augs)}')
+    if 'augs' in kwargs: kwargs['augs'] = batch_augs(kwargs['augs'])
+    return _batch_augs[name](**kwargs)
+
 def batch_augs(
     dicts # As `BatchAug.to_dict` gives them
 ) -> L: # Batch transforms
     "Make augmentations again from their names and arguments; `ValueError` for a name that is none"
-    known = {o.__name__: o for o in (RandomFlip, RandomPadCrop, RandomGrey, RandomCutOut, RandomAffine, PickOne)}
-    def one(d):
-        kw = dict(d); name = kw.pop('name', None)
-        if name not in known: raise ValueError(f'no batch augmentation {name!r}: there is {", ".join(known)}')
-        return known[name](**{k: batch_augs(v) if k=='augs' else v for k,v in kw.items()})
-    return L(dicts).map(one)
+    return L(_batch_aug(**o) for o in dicts)
 
 # %% ../nbs/01_augment.ipynb #e8bc3f71
 def augs_config(
@@ -246,3 +279,6 @@ def augs_from_config(
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # albumentations writes an argument that it does not read
         return A.from_dict(config)
+
+# %% ../nbs/01_augment.ipynb #2ff1a86d
+document(__name__)

@@ -14,9 +14,9 @@ from datetime import date as Date
 from importlib.util import find_spec
 from numbers import Integral
 from urllib.parse import quote
-from fastai.vision.all import *
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from .imports import *
 from .files import *
 from .learner import *
 from .run import *
@@ -24,6 +24,7 @@ from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
 from .interp import *
+from .gallery import *
 
 # %% ../nbs/12_report.ipynb #e565272d
 def _uri(a):
@@ -346,3 +347,6 @@ def explain_run(
     if mistakes: interp.report(folder, mistakes, layers, method)
     if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
     return interp
+
+# %% ../nbs/12_report.ipynb #efbb2618
+document(__name__)

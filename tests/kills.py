@@ -1,18 +1,16 @@
-"""Kill a training run with -9 at random moments, resume it until it ends, and compare it with one never interrupted
+"""Kill a training run with -9 at random moments, resume it until it ends, and compare it, bit by bit, with a run that was never interrupted
 
     python tests/kills.py [--kills 100] [--seed 1]
 
-The two must be equal bit by bit. Each attempt is a fork of a process that has imported everything: moments are spread over
-reading, training and writing, not over importing. Every fourth comes when half of a checkpoint is written.
+Each attempt is a fork of a process that has imported everything, so that moments are spread over reading, training and writing, not over
+importing. Every fourth comes when half of a checkpoint is written.
 """
 import hashlib, multiprocessing, os, random, signal, sys, tempfile, time
 from pathlib import Path
 from fastcore.script import call_parse
 
-def untimed(epoch): return {k: v for k,v in epoch.items() if k!='seconds'}
-
 def train(folder, halfway=False):
-    "Train on a few digits, leave `done` with the hash of weights and history; `halfway` through a checkpoint, be killed"
+    "Train on a few digits, and leave `done` with the hash of weights and history; or be killed `halfway` through a checkpoint"
     from cifar_cam.all import cifar_dls, digits_path, recipe, cifar_resnet18, resnet_learner, set_seed, torch
     torch.set_num_threads(1)
     def cut(fd): os.ftruncate(fd, os.fstat(fd).st_size//2); os.kill(os.getpid(), signal.SIGKILL)
@@ -24,8 +22,7 @@ def train(folder, halfway=False):
     with learn.no_bar(), learn.no_logging(): learn.fit_recipe(checkpoint=folder, resume=True)
     sha = hashlib.sha256()
     for k,v in learn.model.state_dict().items(): sha.update(k.encode()+v.contiguous().numpy().tobytes())
-    epochs = [untimed(o) for o in learn.history.epochs]
-    sha.update(repr(epochs+learn.history.batches).encode())
+    sha.update(repr([{k:v for k,v in o.items() if k!='seconds'} for o in learn.history.epochs]+learn.history.batches).encode())
     (folder/'done').write_text(sha.hexdigest())
 
 def attempt(folder, after=None, halfway=False):
@@ -36,10 +33,6 @@ def attempt(folder, after=None, halfway=False):
     if p.exitcode is None: p.kill(); p.join()
     if p.exitcode>0: sys.exit(f'training in {folder} failed')
     return p.exitcode<0
-
-def intact(fn):
-    "Is a checkpoint whole? Its name ends with its hash"
-    return hashlib.sha256(fn.read_bytes()).hexdigest()[:16]==fn.stem.rpartition('-')[2]
 
 @call_parse
 def main(
@@ -58,12 +51,12 @@ def main(
             folder = Path(tmp)/f'run-{runs}'
             while not (folder/'done').exists():
                 halfway = n%4==3 and n<kills
-                after = rng.uniform(.1, .7)*whole if n<kills and not halfway else None
-                if not attempt(folder, after, halfway): continue
+                if not attempt(folder, rng.uniform(.1, .7)*whole if n<kills and not halfway else None, halfway): continue
                 n += 1
-                torn += (folder/'writing.tmp').exists()
-                damaged += sum(not intact(o) for o in folder.glob('epoch-*'))
+                torn += any(folder.glob('.epoch-*'))
+                for o in folder.glob('epoch-*'): damaged += hashlib.sha256(o.read_bytes()).hexdigest()[:16]!=o.stem.rpartition('-')[2]
             runs += 1
             if (folder/'done').read_text()!=want: sys.exit(f'run {runs} differs from one that was never interrupted')
-    print(f'{n} kills, {torn} of them while a checkpoint was written, {damaged} checkpoints damaged;',
+            if left := [o.name for o in folder.glob('.*')]: sys.exit(f'run {runs} left {left}')
+    print(f'{n} kills, {torn} of them while a checkpoint was written, {damaged} checkpoints damaged; '
           f'{runs} runs, each equal to one never interrupted, which takes {whole:.1f} s')

@@ -151,11 +151,14 @@ def files():
         fns = [o for o in (top/folder).rglob('*') if o.suffix in ('.py','.html','.css','.js')]
         for fn in sorted(fns):
             if fn.name=='_modidx.py': continue
-            code = fn.read_text(encoding='utf-8')
-            rows.append({'file': at(fn), 'lines': len(code.splitlines()), 'longest line': check_lines(at(fn), code)})
+            text = fn.read_text(encoding='utf-8')
+            lines = text.splitlines()
+            code = [o for o in lines if o.strip() and not o.startswith('#')]
+            rows.append({'file': at(fn), 'lines': len(lines), 'of code': len(code), 'longest line': check_lines(at(fn), text)})
     table(rows)
-    lines = sum(o['lines'] for o in rows if re.fullmatch(r'cifar_cam/.*\.py', o['file']))
-    print(f'  {lines:,} lines in the package, templates and _modidx.py left out\n')
+    package = [o for o in rows if re.fullmatch(r'cifar_cam/.*\.py', o['file'])]
+    lines,code = (sum(o[k] for o in package) for k in ('lines','of code'))
+    print(f'  {lines:,} lines in the modules of the package, _modidx.py left out; {code:,} of them neither blank nor a comment\n')
 
 def main():
     notebooks()
