@@ -30,7 +30,7 @@ def _axes(ax, figsize):
 
 def _plain(drawn):
     "The figure of what is drawn, its text as it is: a `$` in the name of a class or a file begins no formula"
-    for o in drawn.findobj(mpl.text.Text): o.set_parse_math(False)
+    for o in drawn.findobj(mpl.text.Text): o.set(parse_math=False, text=as_text(o.get_text()))
     return drawn.figure
 
 def _done(fig):
@@ -62,7 +62,7 @@ def plot_confusion_matrix(self:CAMInterpretation,
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
     side = min(max(3.5, .5*n+1.2), 12)
     ax,many = _axes(ax, figsize or (side,side)),n>40
-    names = [o if len(o)<=30 else o[:29]+'…' for o in map(str, self.vocab)]
+    names = [o if len(o)<=30 else o[:29]+'…' for o in map(as_text, self.vocab)]
     shown = skm.ConfusionMatrixDisplay(cm, display_labels=names)
     shown.plot(include_values=plot_txt and not many, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
         values_format=f'.{norm_dec}f' if normalize else 'd', text_kw=dict(fontsize=8 if n<=24 else 6))
@@ -306,7 +306,7 @@ def save(self:CAMInterpretation,
     with staged(folder) as tmp:
         self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)
-        self.table.to_csv(tmp/'predictions.csv', index=False)
+        self._to_csv(tmp/'predictions.csv')
         (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
     return Path(folder)
 

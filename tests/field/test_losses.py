@@ -87,7 +87,8 @@ class Several(nn.Module):
         self.net,self.wrap = net,wrap
     def forward(self, x): return self.wrap(self.net(x))
 
-@pytest.mark.parametrize('wrap,get', [(lambda y: (y,2*y), lambda o: o[0]), (lambda y: dict(out=y, aux=2*y), lambda o: o['out']),
+@pytest.mark.parametrize('wrap,get', [
+    (lambda y: (y,2*y), lambda o: o[0]), (lambda y: dict(out=y, aux=2*y), lambda o: o['out']),
     (lambda y: dict(logits=y, more=2*y), lambda o: o['logits'])], ids=['tuple','dict','logits'])
 def test_several_outputs(wrap, get):
     "Refused with the way on, which works; the `logits` of Hugging Face are taken"

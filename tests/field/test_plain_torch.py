@@ -37,7 +37,7 @@ def test_from_dsets():
 @pytest.mark.parametrize('loss', [nn.CrossEntropyLoss(), nn.MultiMarginLoss(), lambda p,y: p.mean()])
 def test_labels_are_no_indices(loss):
     "Labels 1 to 3 for three classes: a loss function of torch's stumbles over them or not, and the reason is said"
-    with pytest.raises(ValueError, match='labels go from 1 to 3: expected indices of names of classes, 0 to 2'):
+    with pytest.raises(ValueError, match='labels go from 1 to 3: expected indices of classes, 0 to 2'):
         CAMInterpretation.from_learner(learner(pairs([1,2,3]*4), loss=loss), vocab=NAMES, act=nn.Softmax(1))
 
 def test_wrong_number_of_names():
