@@ -29,7 +29,7 @@ def _axes(ax, figsize):
     return ax
 
 def _plain(drawn):
-    "The figure of axes or a figure, with all their text as it is: a `$` in the name of a class or a file begins no formula"
+    "The figure of what is drawn, its text as it is: a `$` in the name of a class or a file begins no formula"
     for o in drawn.findobj(mpl.text.Text): o.set_parse_math(False)
     return drawn.figure
 
@@ -57,12 +57,13 @@ def plot_confusion_matrix(self:CAMInterpretation,
     ax=None, # Where to draw; None: a new figure
     figsize=None # Inches, of the new figure; None: to fit, up to 12x12
 ) -> plt.Figure:
-    "The confusion matrix, with fastai's arguments; of many classes without figures, and with a list of the most confused"
+    "The confusion matrix, with fastai's arguments; of many classes without figures, but the most confused are listed"
     cm,n = self.confusion_matrix(),len(self.vocab)
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
     side = min(max(3.5, .5*n+1.2), 12)
     ax,many = _axes(ax, figsize or (side,side)),n>40
-    shown = skm.ConfusionMatrixDisplay(cm, display_labels=[textwrap.shorten(str(o), 30, placeholder='…') for o in self.vocab])
+    names = [o if len(o)<=30 else o[:29]+'…' for o in map(str, self.vocab)]
+    shown = skm.ConfusionMatrixDisplay(cm, display_labels=names)
     shown.plot(include_values=plot_txt and not many, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
         values_format=f'.{norm_dec}f' if normalize else 'd', text_kw=dict(fontsize=8 if n<=24 else 6))
     ax.set(title=title, xlabel='predicted', ylabel='actual')
@@ -203,7 +204,8 @@ def plot_cams(self:CAMInterpretation,
     maps = self.cams(idxs, layers, method, target)
     if len(maps)>len(rows): idxs,titles = np.repeat(idxs, 2).tolist(),_two_titles(rows, maps)
     title = f'{maps.method}: {_evidence(maps, target)}'
-    return _done(maps.show(self.pictures(idxs), titles, title, native=native, shared_scale=shared_scale, figsize=figsize))
+    fig = maps.show(self.pictures(idxs), titles, title, native=native, shared_scale=shared_scale, figsize=figsize)
+    return _done(fig)
 
 # %% ../nbs/11_gallery.ipynb #b3b8dd0b
 @patch

@@ -9,6 +9,7 @@ __all__ = ['class_index', 'CAMInterpretation']
 
 # %% ../nbs/10_interp.ipynb #66dd1809
 import json
+from collections.abc import Mapping
 from html import escape
 from numbers import Integral
 import sklearn.metrics as skm
@@ -103,10 +104,12 @@ def _in_order(learn, dl):
 # %% ../nbs/10_interp.ipynb #372eaa7b
 def _check_labels(dl, vocab=None):
     "`ValueError` unless each picture has one label, which is a class"
-    if not hasattr(dl.dataset, '__len__'): raise ValueError('the data is a stream: give a data set with a length, whose pictures have indices')
+    msg = 'the data is a stream: give a data set with a length, whose pictures have indices'
+    if not hasattr(dl.dataset, '__len__'): raise ValueError(msg)
     if not len(dl.dataset): raise ValueError('the data has no pictures: give some')
     b = dl.new(bs=1, num_workers=0).one_batch()
-    if isinstance(b, dict): raise ValueError(f'a batch is a dictionary ({", ".join(b)}): expected pictures and labels, as a tuple')
+    msg = f'a batch is a {type(b).__name__}: expected a tuple of pictures and labels'
+    if isinstance(b, Mapping): raise ValueError(msg)
     ys = b[getattr(dl, 'n_inp', None) or max(len(b)-1, 1):] if is_listy(b) else ()
     if not ys: raise ValueError('the data has no labels: give them, as in `test_dl(items, with_labels=True)`')
     y,named = ys[0],vocab is not None or hasattr(dl, 'vocab')
@@ -117,7 +120,7 @@ def _check_labels(dl, vocab=None):
 
 # %% ../nbs/10_interp.ipynb #833c5a20
 def _activation(loss_func):
-    "What makes probabilities of outputs, by the loss function: its `activation`, as fastai's have it, or that of torch's own; or None"
+    "What makes probabilities of outputs: the `activation` of fastai's loss functions, that of torch's own, or None"
     while isinstance(loss_func, partial): loss_func = loss_func.func
     def is_one(f, *kinds): return loss_func is f or isinstance(loss_func, kinds)
     if hasattr(loss_func, 'activation'): return loss_func.activation
@@ -127,7 +130,7 @@ def _activation(loss_func):
     return torch.exp if is_one(F.nll_loss, nn.NLLLoss) else None
 
 # %% ../nbs/10_interp.ipynb #409b26cd
-_way_on = 'what makes probabilities of it as `act=`: `partial(torch.softmax, dim=1)` for logits, `torch.sigmoid` for one'
+_way_on = 'what makes probabilities as `act=`: `partial(torch.softmax, dim=1)` for logits, `torch.sigmoid` for one'
 
 def _check_rows(preds, how):
     "`ValueError` unless each row of `preds` is finite, at or above 0, and sums to 1"
@@ -135,8 +138,8 @@ def _check_rows(preds, how):
     msg = f'{bad:,} of {len(preds):,} predictions are not finite: the weights are damaged, or training diverged'
     if bad: raise ValueError(msg)
     low,high,sums = preds.min(),preds.max(),preds.sum(1)
-    msg = (f'predictions go from {low:.3g} to {high:.3g} and their rows sum to {sums.min():.3g} to {sums.max():.3g}: these are no '
-           f'probabilities, by {how}; give {_way_on}')
+    msg = (f'predictions go from {low:.3g} to {high:.3g} and their rows sum to {sums.min():.3g} to {sums.max():.3g}: '
+           f'these are no probabilities, by {how}; give {_way_on}')
     if low<0 or (sums-1).abs().max()>.01: raise ValueError(msg)
 
 def _both(preds, n):
@@ -150,10 +153,12 @@ def _as_probs(preds, vocab, how, known=True):
     msg = f'predictions are {"x".join(map(str, preds.shape))}: expected a probability a picture and class'
     if preds.ndim==1: preds = preds[:,None]
     if preds.ndim!=2: raise ValueError(msg)
-    msg = (f'the model gives {preds.shape[1]:,} figures a picture, and there are {n:,} classes ({", ".join(map(str, vocab[:5]))}'
-           f'{", …" if n>5 else ""}): give a model with an output for each, or the names of all classes as `vocab=`')
-    if n==2 and preds.shape[1]==1: msg = f'the model gives one figure for two classes, and nothing is known of it by {how}: give {_way_on}'
-    if preds.shape[1]!=n: raise ValueError(msg)
+    c,names = preds.shape[1],', '.join(map(str, vocab[:5])) + ', …'*(n>5)
+    msg = f'the model gives one figure for two classes, and nothing is known of it by {how}: give {_way_on}'
+    if (c,n)==(1,2): raise ValueError(msg)
+    msg = (f'the model gives {c:,} figures a picture, and there are {n:,} classes ({names}): '
+           'give a model with an output for each, or the names of all classes as `vocab=`')
+    if c!=n: raise ValueError(msg)
     _check_rows(preds, how)
     return preds
 
@@ -162,9 +167,14 @@ def _gives_losses(run, two, name):
     "Does the loss function called `name` give a loss of each picture? Tried with `run` on the data `two`"
     try: run(two, True)
     except Exception as e:
-        warn(f'the loss function {name} gives no loss of each picture ({e}): the table has the cross entropy of the probabilities')
+        warn(f'the loss function {name} gives no loss of each picture ({e}): the table has the cross entropy instead')
         return False
     return True
+
+def _check_range(targs, vocab):
+    "`ValueError` unless labels are indices into `vocab`"
+    msg = f'labels go from {targs.min():g} to {targs.max():g}: expected indices of names of classes, 0 to {len(vocab)-1}'
+    if targs.min()<0 or targs.max()>=len(vocab): raise ValueError(msg)
 
 def _pass(learn, dl, act, vocab):
     "Probabilities, labels and losses of all pictures, on the CPU"
@@ -179,13 +189,12 @@ def _pass(learn, dl, act, vocab):
     try:
         run(two, False)
         preds,targs,*losses = run(dl, _gives_losses(run, two, name))
-    except IndexError as e:   # of the loss function
-        msg = f'{e} Labels are indices from 0 to {len(vocab)-1} into the names of the {len(vocab)} classes'
-        if str(e).startswith('Target '): raise ValueError(msg) from e
+    except (IndexError, RuntimeError):   # does the loss function stumble over a label?
+        _check_range(torch.cat([b[-1].flatten().cpu() for b in dl]), vocab)
         raise
-    msg = f'labels go from {targs.min()} to {targs.max()}: expected indices from 0 to {len(vocab)-1} into the names of the classes'
-    if targs.min()<0 or targs.max()>=len(vocab): raise ValueError(msg)
-    return preds,targs,losses[0].flatten() if losses else F.nll_loss(preds.clamp(min=1e-38).log(), targs, reduction='none')
+    _check_range(targs, vocab)
+    entropy = F.nll_loss(preds.clamp(min=1e-38).log(), targs, reduction='none')
+    return preds,targs,losses[0].flatten() if losses else entropy
 
 # %% ../nbs/10_interp.ipynb #72190404
 @patch
@@ -204,7 +213,8 @@ def from_learner(cls:CAMInterpretation,
 ) -> CAMInterpretation:
     "Run the model over the data, once"
     n = len(learn.dls.loaders)
-    if dl is None and not -n<=ds_idx<n: raise ValueError(f'the learner has {n} data sets, and none is number {ds_idx}: give `dl=`')
+    msg = f'the learner has {n} data sets, and none is number {ds_idx}: give `dl=`'
+    if dl is None and not -n<=ds_idx<n: raise ValueError(msg)
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     _check_labels(dl, vocab)
     vocab = _vocab(dl, vocab)
@@ -250,9 +260,10 @@ def inputs(self:CAMInterpretation,
 
 # %% ../nbs/10_interp.ipynb #264ebebd
 def _to_see(x, known):
-    "Floats or bytes, n x height x width x 1 or 3, as bytes with three channels; stretched if they leave 0 to 1 and no scale is `known`"
+    "Pictures with 1 or 3 channels as bytes with 3; those that leave 0 to 1 are stretched, if no scale is `known`"
     if x.shape[-1]==1: x = x.repeat(3, -1)
-    if x.shape[-1]!=3: raise ValueError(f'the pictures have {x.shape[-1]} channels: expected 1 (grey) or 3 (red, green, blue) to show them')
+    msg = f'the pictures have {x.shape[-1]} channels: to be shown, they need 1 (grey) or 3 (red, green, blue)'
+    if x.shape[-1]!=3: raise ValueError(msg)
     if x.dtype.kind!='f': return x.astype(np.uint8)
     if not known and (x.min()<-.001 or x.max()>1.001):
         low,high = x.min((1,2,3), keepdims=True),x.max((1,2,3), keepdims=True)
@@ -288,7 +299,8 @@ def misclassified(self:CAMInterpretation,
     predicted=None # Only pictures taken for this class
 ) -> pd.DataFrame: # Rows of `table`
     "The mistakes, the worst first"
-    if k is not None and not (isinstance(k, Integral) and k>0): raise ValueError(f'k is {k}: give a whole number above 0')
+    counts = k is None or isinstance(k, Integral) and k>0
+    if not counts: raise ValueError(f'k is {k}: give a whole number above 0')
     if by not in _orders: raise ValueError(f'no order {by!r}: there is {", ".join(_orders)}')
     wrong,(col,up) = ~self.table.correct.values,_orders[by]
     for c,ids in (actual,self.targs),(predicted,self.decoded):
@@ -364,7 +376,8 @@ def _as_indices(target, vocab):
     if target is None or callable(target): return target
     if hasattr(target, 'tolist'): target = target.tolist()
     if isinstance(target, tuple): return tuple(_as_indices(o, vocab) for o in target)
-    return [_as_indices(o, vocab) for o in target] if is_listy(target) or isinstance(target, range) else class_index(target, vocab)
+    if is_listy(target) or isinstance(target, range): return [_as_indices(o, vocab) for o in target]
+    return class_index(target, vocab)
 
 @patch
 def _asked(self:CAMInterpretation, idxs, target):

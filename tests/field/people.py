@@ -3,7 +3,8 @@ import matplotlib
 matplotlib.use('agg')
 
 import numpy as np
-from fastai.vision.all import CategoryBlock, CrossEntropyLossFlat, DataBlock, Image, ImageBlock, Learner, PILImage, nn, torch
+from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, Image, ImageBlock, Learner, PILImage,
+    nn, torch)
 from torch.utils.data import TensorDataset
 from cifar_cam.all import CAMInterpretation
 

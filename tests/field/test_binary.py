@@ -22,7 +22,8 @@ def by_hand(pred, y): return F.binary_cross_entropy_with_logits(pred.squeeze(-1)
 def test_loss_of_one_s_own():
     learn = learner(dls_of(LABELS), 1, by_hand)
     with pytest.raises(ValueError, match='act='): CAMInterpretation.from_learner(learn)
-    with pytest.warns(UserWarning, match='by_hand gives no loss'): interp = CAMInterpretation.from_learner(learn, act=torch.sigmoid)
+    with pytest.warns(UserWarning, match='by_hand gives no loss'):
+        interp = CAMInterpretation.from_learner(learn, act=torch.sigmoid)
     check(interp, learn, ['no','yes'])
 
 @pytest.mark.parametrize('shape', [(-1,), (-1,1)])
@@ -31,7 +32,8 @@ def test_plain_torch(shape):
     data = pairs([0.,1.,1.]*4)
     data.tensors = data.tensors[0],data.tensors[1].view(shape)
     model = Net(1) if len(shape)==2 else nn.Sequential(Net(1), nn.Flatten(0))
-    learn = Learner(DataLoaders(torch.utils.data.DataLoader(data, 4), torch.utils.data.DataLoader(data, 4)), model, nn.BCEWithLogitsLoss())
+    dls = DataLoaders(*[torch.utils.data.DataLoader(data, 4) for _ in range(2)])
+    learn = Learner(dls, model, nn.BCEWithLogitsLoss())
     check(CAMInterpretation.from_learner(learn, vocab=['no','yes']), learn, ['no','yes'])
 
 def test_three_classes():

@@ -16,15 +16,16 @@ def test_pictures(interp):
         assert abs(im[...,0].astype(int)-np.asarray(Image.fromarray(picture(i)).convert('L'))).max()<=1
 
 def test_normalised(interp):
-    from people import dls_of
     dls = dls_of(['cat','dog','owl']*4, PILImageBW)
     for o in dls.loaders: o.after_batch.add(Normalize.from_stats([.4], [.2]))
     other = CAMInterpretation.from_learner(learner(dls, n_in=1))
     assert abs(other.pictures([0,5]).astype(int)-interp.pictures([0,5])).max()<=1
 
 def test_figures(interp):
-    for fig in interp.plot_misclassified(3), interp.plot_top_losses(3), interp.plot_cams(2, ['stem','body']), interp.plot_cams(2, 'body', target='both'):
-        for im in [o for ax in fig.axes for o in ax.images]: assert im.get_array().shape[-1]==3   # colours of their own: no colour map
+    figs = [interp.plot_misclassified(3), interp.plot_top_losses(3), interp.plot_cams(2, ['stem','body']),
+            interp.plot_cams(2, 'body', target='both')]
+    for ax in [o for fig in figs for o in fig.axes]:
+        assert all(o.get_array().shape[-1]==3 for o in ax.images)   # colours of their own: no colour map
     shown = interp.plot_misclassified(1).axes[0].images[0].get_array()
     assert np.ptp(shown, axis=-1).max()==0
 

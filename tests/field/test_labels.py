@@ -9,7 +9,8 @@ def asked(interp, names):
     "All that is asked by class is of that class"
     wrong = interp.misclassified()
     for c in names:
-        assert (interp.misclassified(actual=c).actual==c).all() and len(interp.misclassified(actual=c))==(wrong.actual==c).sum()
+        own = interp.misclassified(actual=c)
+        assert (own.actual==c).all() and len(own)==(wrong.actual==c).sum()
         assert set(interp.cams([0], 'body', target=c).targets)=={list(interp.vocab).index(c)}
         assert f'class {c}' in interp.plot_cams(1, 'body', target=c).get_suptitle()
     a,b,n = interp.most_confused()[0]
@@ -21,7 +22,8 @@ def test_numbers():
     assert list(interp.vocab)==[1,2,3,4] and interp.table.actual.tolist()==[1,2,3,4]*3
     asked(interp, [1,2,3,4])
     assert (interp.misclassified(actual='3').actual==3).all()
-    with pytest.raises(ValueError, match='class 7 does not exist: there are 4 classes, 0 to 3 .1, 2, 3, 4.'): interp.confused(7, 1)
+    with pytest.raises(ValueError, match='class 7 does not exist: there are 4 classes, 0 to 3 .1, 2, 3, 4.'):
+        interp.confused(7, 1)
 
 def test_true_and_false():
     interp = interpretation([True,False]*4)

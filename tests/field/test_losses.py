@@ -2,14 +2,15 @@
 from functools import partial
 
 import numpy as np, pytest
-from fastai.vision.all import BCEWithLogitsLossFlat, CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, torch
+from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, torch
 from cifar_cam.all import CAMInterpretation
 from people import dls_of, learner
 
 LABELS = ['cat','dog','owl']*4
-SOFTMAX = [CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=torch.tensor([1.,2.,3.])), nn.CrossEntropyLoss(), F.cross_entropy,
-    nn.CrossEntropyLoss(weight=torch.tensor([1.,2.,3.])), nn.CrossEntropyLoss(label_smoothing=.1), partial(F.cross_entropy, label_smoothing=.1),
-    LabelSmoothingCrossEntropy(), FocalLoss(), FocalLossFlat()]
+WEIGHT = torch.tensor([1.,2.,3.])
+SOFTMAX = [CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=WEIGHT), LabelSmoothingCrossEntropy(), FocalLoss(),
+    FocalLossFlat(), nn.CrossEntropyLoss(), nn.CrossEntropyLoss(weight=WEIGHT), nn.CrossEntropyLoss(label_smoothing=.1),
+    F.cross_entropy, partial(F.cross_entropy, label_smoothing=.1)]
 
 def of(loss, **kwargs):
     learn = learner(dls_of(LABELS), loss=loss)
@@ -23,8 +24,8 @@ def test_logits(loss):
     assert interp.table.prob.between(0, 1).all() and (interp.preds.sum(1)-1).abs().max()<1e-5
 
 def test_losses_are_the_loss_function_s():
-    interp,probs = of(nn.CrossEntropyLoss(weight=torch.tensor([1.,2.,3.])))
-    own = probs[range(12),interp.targs].log()*torch.tensor([1.,2.,3.])[interp.targs]
+    interp,probs = of(nn.CrossEntropyLoss(weight=WEIGHT))
+    own = probs[range(12),interp.targs].log()*WEIGHT[interp.targs]
     np.testing.assert_allclose(interp.table.loss, -own, rtol=1e-4)
 
 @pytest.mark.parametrize('loss', [nn.NLLLoss(), F.nll_loss])
@@ -41,9 +42,10 @@ def squared(pred, y): return (pred-F.one_hot(y, 3)).pow(2).mean()
 def test_unknown(loss):
     "Refused with the way on; with `act` it works, and a loss that is only the mean is replaced, which is said"
     with pytest.raises(ValueError, match='no probabilities, by the loss function .*act='): of(loss)
-    if isinstance(loss, nn.Module): interp,probs = of(loss, act=partial(torch.softmax, dim=1))
+    softmax = partial(torch.softmax, dim=1)
+    if isinstance(loss, nn.Module): interp,probs = of(loss, act=softmax)
     else:
-        with pytest.warns(UserWarning, match='gives no loss of each picture'): interp,probs = of(loss, act=partial(torch.softmax, dim=1))
+        with pytest.warns(UserWarning, match='gives no loss of each picture'): interp,probs = of(loss, act=softmax)
         np.testing.assert_allclose(interp.table.loss, -np.log(interp.table.prob_actual), rtol=1e-4)
     np.testing.assert_allclose(interp.preds, probs, atol=1e-6)
 
@@ -65,7 +67,8 @@ def test_refused_before_the_pass():
 
 @pytest.mark.parametrize('n_out', [1, 2, 8, 1000])
 def test_number_of_outputs(n_out):
-    with pytest.raises(ValueError, match=rf'gives {n_out:,} figures a picture, and there are 3 classes \(cat, dog, owl\)'):
+    words = rf'gives {n_out:,} figures a picture, and there are 3 classes \(cat, dog, owl\)'
+    with pytest.raises(ValueError, match=words):
         CAMInterpretation.from_learner(learner(dls_of(LABELS), n_out, lambda p,y: p.mean()))
 
 def test_probe():
