@@ -18,11 +18,11 @@ def main(
     out:str='' # JSON file
 ):
     "Compare"
-    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, resnet18, resnet_learner, set_seed, torch, versions
-    from cifar_cam.learner import _hardware
+    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, cifar_resnet18, resnet_learner
+    from cifar_cam.all import hardware, set_seed, torch, versions
     set_seed(1)
     dls = cifar_dls(cifar10_path(data or None), n_train=100, n_valid=n)
-    learn = resnet_learner(dls, resnet18(dls.c, width=width))
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width=width))
     def get_preds():
         with learn.no_bar(): learn.get_preds(with_loss=True)
     def from_learner(): CAMInterpretation.from_learner(learn)
@@ -35,7 +35,9 @@ def main(
             secs.setdefault(f.__name__, []).append(time.perf_counter()-t0)
         print(f'round {r+1}: ' + '  '.join(f'{k} {v[-1]:.2f}' for k,v in secs.items()) + '  s', flush=True)
     med = {k: statistics.median(v) for k,v in secs.items()}
-    res = dict(n=n, width=width, rounds=rounds, precision=learn.precision, hardware=_hardware(torch.device('cpu')), versions=versions(),
-        seconds={k: dict(median=med[k], min=min(v), max=max(v)) for k,v in secs.items()}, times_get_preds=med['from_learner']/med['get_preds'])
+    res = dict(n=n, width=width, rounds=rounds, precision=learn.precision,
+        hardware=hardware(torch.device('cpu')), versions=versions(),
+        seconds={k: dict(median=med[k], min=min(v), max=max(v)) for k,v in secs.items()},
+        times_get_preds=med['from_learner']/med['get_preds'])
     print(json.dumps(res, indent=2))
     if out: Path(out).write_text(json.dumps(res, indent=2))

@@ -1,9 +1,10 @@
-"""Recipes against `baseline`, and `fast` and `step20` without each of their parts, at equal epochs on a part of the data, several seeds each
+"""Recipes against `baseline`, `fast` and `step20` without each of their parts, too, at equal epochs on a part of the data
 
     OMP_NUM_THREADS=1 python benchmarks/recipes.py [--n-train 8000] [--epochs 8] [--seeds 3] [--width 16] [--out FILE]
 
-Accuracy is measured on training pictures that are held out, so that nothing is chosen on the test set. A seed decides first weights, order
-and augmentation; the pictures are the same. Seconds are those of the processor. The file is written after each run and taken up again, so that it can be interrupted.
+Several seeds each. Accuracy is measured on training pictures that are held out, so that nothing is chosen on the test set. A seed
+decides first weights, order and augmentation; the pictures are the same. Seconds are those of the processor. The file is written
+after each run and taken up again, so that it can be interrupted.
 """
 import json, statistics, tempfile, time
 from dataclasses import replace
@@ -12,12 +13,26 @@ from fastcore.script import call_parse
 
 # what each part of a recipe is replaced with to see what it does
 parts = dict(
-    fast={'bias lr x1': dict(bias_lr=1.), 'crop 4': dict(crop=4), 'batch 128, lr .2': dict(bs=128, lr=.2), 'no label smoothing': dict(label_smoothing=0.), 'no weight decay': dict(wd=0.),
-          'no resizing': dict(sizes=()), 'step decay': dict(schedule='step', step_size=(6,8,9), gamma=.2), 'no Nesterov': dict(nesterov=False)},
-    step20={'lr .01': dict(lr=.01), 'no weight decay': dict(wd=0.), 'baseline augmentation': dict(augs='baseline'), 'no Nesterov': dict(nesterov=False), 'batch 64': dict(bs=64), 'no decay': dict(step_size=1000)})
+    fast={
+        'bias lr x1': dict(bias_lr=1.),
+        'crop 4': dict(crop=4),
+        'batch 128, lr .2': dict(bs=128, lr=.2),
+        'no label smoothing': dict(label_smoothing=0.),
+        'no weight decay': dict(wd=0.),
+        'no resizing': dict(sizes=()),
+        'step decay': dict(schedule='step', step_size=(6,8,9), gamma=.2),
+        'no Nesterov': dict(nesterov=False)},
+    step20={
+        'lr .01': dict(lr=.01),
+        'no weight decay': dict(wd=0.),
+        'baseline augmentation': dict(augs='baseline'),
+        'no Nesterov': dict(nesterov=False),
+        'batch 64': dict(bs=64),
+        'no decay': dict(step_size=1000)})
+whole = 'baseline','step20','fast'
 
 def held_out(path, n_train, n_valid, dest):
-    "A data set folder at `dest`, of links to the training pictures of `path`: `n_train` to learn from, and `n_valid` others to measure on"
+    "A folder `dest` of links to training pictures of `path`: `n_train` to learn from, `n_valid` others to measure on"
     from cifar_cam.all import groupby, picture_files
     every = groupby(picture_files(path/'train', n_train+n_valid), lambda o: o.parent.name)
     for name,fs in every.items():
@@ -26,6 +41,31 @@ def held_out(path, n_train, n_valid, dest):
             (dest/split/name).mkdir(parents=True)
             for f in part: (dest/split/name/f.name).symlink_to(f.resolve())
     return dest
+
+def short(r, epochs):
+    "The recipe `r` in `epochs` epochs"
+    if isinstance(r.step_size, tuple) and r.epochs!=epochs:
+        r = replace(r, step_size=tuple(max(1, round(o*epochs/r.epochs)) for o in r.step_size))
+    return replace(r, epochs=epochs)
+
+def runs(epochs, ablate):
+    "The recipes to run, by name: whole, and with each part replaced"
+    from cifar_cam.all import recipe
+    jobs = {o: short(recipe(o), epochs) for o in whole}
+    if not ablate: return jobs
+    changes = [(k,name,change) for k,ps in parts.items() for name,change in ps.items()]
+    return jobs | {f'{k}: {name}': replace(jobs[k], **change) for k,name,change in changes}
+
+def run(r, path, width, seed):
+    "Train by recipe `r`: the last epoch's figures, and the processor's seconds"
+    from cifar_cam.all import cifar_dls, cifar_resnet18, resnet_learner, set_seed
+    dls = cifar_dls(path, r.bs, r.make_augs(), seed=seed)
+    set_seed(seed)
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width), r)
+    t0 = time.process_time()
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe()
+    seconds,last = time.process_time()-t0,learn.history.epochs[-1]
+    return {k: last[k] for k in ('valid_acc','valid_loss','train_acc')} | dict(seconds=seconds)
 
 @call_parse
 def main(
@@ -39,33 +79,23 @@ def main(
     out:str='recipes.json' # JSON file
 ):
     "Compare"
-    from cifar_cam.all import cifar10_path, cifar_dls, recipe, resnet18, resnet_learner, set_seed, versions, default_device
-    from cifar_cam.learner import _hardware
+    from cifar_cam.all import cifar10_path, default_device, hardware, versions
     fn = Path(out)
-    about = dict(n_train=n_train, n_valid=n_valid, epochs=epochs, width=width, hardware=_hardware(default_device()), versions=versions())
+    about = dict(n_train=n_train, n_valid=n_valid, epochs=epochs, width=width,
+                 hardware=hardware(default_device()), versions=versions())
     res = json.loads(fn.read_text()) if fn.exists() else dict(about=about, runs=[])
     if res['about']!=json.loads(json.dumps(about)): raise SystemExit(f'{fn} holds runs with other settings: give another --out')
-    def short(r):
-        "The recipe in `epochs` epochs"
-        if isinstance(r.step_size, tuple) and r.epochs!=epochs: r = replace(r, step_size=tuple(max(1, round(o*epochs/r.epochs)) for o in r.step_size))
-        return replace(r, epochs=epochs)
-    jobs = {o: short(recipe(o)) for o in ('baseline','step20','fast')}
-    if ablate: jobs |= {f'{k}: {name}': replace(short(recipe(k)), **change) for k,ps in parts.items() for name,change in ps.items()}
-    todo = [(name,seed) for names in (('baseline','step20','fast'), jobs) for seed in range(1, seeds+1) for name in names]
+    jobs,done = runs(epochs, ablate),{(o['name'],o['seed']) for o in res['runs']}
+    todo = [(name,seed) for names in (whole, jobs) for seed in range(1, seeds+1) for name in names]
     with tempfile.TemporaryDirectory() as tmp:
         path = held_out(cifar10_path(data or None), n_train, n_valid, Path(tmp))
-        for name,seed in todo:
-            if any(o['name']==name and o['seed']==seed for o in res['runs']): continue
-            r = jobs[name]
-            dls = cifar_dls(path, r.bs, r.make_augs(), seed=seed)
-            set_seed(seed)
-            learn = resnet_learner(dls, resnet18(dls.c, width), r)
-            t0 = time.process_time()
-            with learn.no_bar(), learn.no_logging(): learn.fit_recipe()
-            last = learn.history.epochs[-1]
-            res['runs'].append(dict(name=name, seed=seed, valid_acc=last['valid_acc'], valid_loss=last['valid_loss'], train_acc=last['train_acc'], seconds=time.process_time()-t0))
+        for name,seed in dict.fromkeys(todo):
+            if (name,seed) in done: continue
+            got = run(jobs[name], path, width, seed)
+            res['runs'].append(dict(name=name, seed=seed) | got)
             fn.write_text(json.dumps(res, indent=1))
-            print(f"{seed} {name:32s} {last['valid_acc']:.4f}  {res['runs'][-1]['seconds']:.0f} s", flush=True)
+            print(f"{seed} {name:32s} {got['valid_acc']:.4f}  {got['seconds']:.0f} s", flush=True)
     for name in jobs:
-        accs = [o['valid_acc'] for o in res['runs'] if o['name']==name]
-        print(f'{name:32s} {100*statistics.mean(accs):5.2f} ± {100*(statistics.stdev(accs) if len(accs)>1 else 0):.2f} %  n={len(accs)}')
+        accs = [100*o['valid_acc'] for o in res['runs'] if o['name']==name]
+        sd = statistics.stdev(accs) if len(accs)>1 else 0
+        print(f'{name:32s} {statistics.mean(accs):5.2f} ± {sd:.2f} %  n={len(accs)}')

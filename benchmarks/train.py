@@ -2,140 +2,168 @@
 
     python benchmarks/train.py [--what step,pipeline,host,memory] [--data DIR] [--rounds 5] [--out FILE]
 
-- step: ResNet18, batch 64, prepared batches, each side in a process of its own (`--side`). The starting notebook's loop (float32, NCHW, `loss.item()` a batch), a bare torch loop (bf16,
-  channels_last), and our `Learner` with the callbacks that `resnet_learner` and fastai give it.
-- pipeline: `baseline_augs` on pictures in memory by a torch DataLoader, a picture at a time, as the starting notebook has it; fastai's
-  DataBlock over files with albumentations as item transform; and `cifar_dls`. Two workers each, batches of 64, normalised.
+- step: ResNet18, batch 64, prepared batches, each side in a process of its own (`--side`). The starting notebook's loop (float32,
+  NCHW, `loss.item()` a batch), a bare torch loop (bf16, channels_last), and our `Learner` with the callbacks that
+  `resnet_learner` and fastai give it.
+- pipeline: `baseline_augs` on pictures in memory by a torch DataLoader, a picture at a time, as the starting notebook has it;
+  fastai's DataBlock over files with albumentations as item transform; and `cifar_dls`. Two workers each, batches of 64, normalised.
 - host: what a picture costs the host until its batch is handed to the device, with `device_augs`.
 - memory: the highest resident set of a process that reads the full data set and trains.
 """
-import json, statistics, subprocess, sys, time
+import json, statistics, subprocess, sys, time, warnings
 from pathlib import Path
+
 from fastcore.script import call_parse
+from cifar_cam.all import *
+import albumentations as A
+from albumentations.pytorch import ToTensorV2
 
 def spread(vs): return dict(median=statistics.median(vs), min=min(vs), max=max(vs), n=len(vs))
 
 def interleaved(sides, rounds, unit, own=None):
-    "Call each of `sides`, by name, once a round; what they return, by name, and how many times that of each other side `own` is, the median over the rounds"
+    "What `sides`, called once a round, return, by name; and how many times that of each other side `own` is: medians over rounds"
     res = {}
     for r in range(rounds):
         for k,f in sides.items(): res.setdefault(k, []).append(f())
         print(f'round {r+1}: ' + '  '.join(f'{k} {v[-1]:.4g}' for k,v in res.items()), unit, flush=True)
-    return {k: spread(v) for k,v in res.items()} | {f'times_{k}': statistics.median(a/b for a,b in zip(res[own], v)) for k,v in res.items() if own and k!=own}
+    spreads = {k: spread(v) for k,v in res.items()}
+    if not own: return spreads
+    def times(other): return statistics.median(a/b for a,b in zip(res[own], res[other]))
+    return spreads | {f'times_{k}': times(k) for k in res if k!=own}
+
+def alone(*args):
+    "What Python prints with `args`, in a process of its own"
+    res = subprocess.run([sys.executable, '-W', 'ignore', *map(str, args)], capture_output=True, text=True)
+    if res.returncode: sys.exit(res.stderr)
+    return res.stdout
 
 def step(data, rounds, n=40, bs=64):
     "Pictures a second of a training step, each side in a process of its own"
-    from cifar_cam.all import pick_precision
-    def one(side):
-        res = subprocess.run([sys.executable, '-W', 'ignore', __file__, '--side', side, '--data', data or '', '--batches', str(n), '--bs', str(bs)], capture_output=True, text=True)
-        if res.returncode: sys.exit(res.stderr)
-        return float(res.stdout)
-    return interleaved({k: lambda k=k: one(k) for k in ('start','bare','learner')}, rounds, 'images/s', 'learner') | dict(precision=pick_precision(), batches=n, bs=bs)
+    args = __file__, '--data', data or '', '--batches', n, '--bs', bs
+    sides = {k: lambda k=k: float(alone(*args, '--side', k)) for k in ('start','bare','learner')}
+    return interleaved(sides, rounds, 'images/s', 'learner') | dict(precision=pick_precision(), batches=n, bs=bs)
+
+def synchronised():
+    "The time when the device has done all that was asked of it"
+    if default_device().type=='cuda': torch.cuda.synchronize()
+    return time.perf_counter()
+
+class Loop:
+    "A torch loop: as the starting notebook has it, or, `bare`, the least that torch needs in the best precision of the machine"
+    def __init__(self, n_out, bare):
+        half = dict(bf16=torch.bfloat16, fp16=torch.float16).get(pick_precision())
+        self.bare,self.device = bare,default_device()
+        self.format = torch.channels_last if bare else torch.contiguous_format
+        self.cast = torch.autocast(self.device.type, half, enabled=bool(bare and half))
+        self.model = cifar_resnet18(n_out).to(self.device, memory_format=self.format)
+        self.opt = torch.optim.SGD(self.model.parameters(), lr=.01, momentum=.9, fused=bare)
+        self.right = self.total = 0
+
+    def prepare(self, x, y):
+        return x.as_subclass(torch.Tensor).contiguous(memory_format=self.format),y.as_subclass(torch.Tensor)
+
+    def step(self, x, y):
+        self.opt.zero_grad()
+        with self.cast:
+            out = self.model(x)
+            loss = F.cross_entropy(out, y)
+        loss.backward()
+        self.opt.step()
+        if self.bare: return
+        self.right += (out.argmax(1)==y).sum().item()
+        self.total += loss.item()
+
+def loop(batches, n_out, bare):
+    "Seconds of a torch loop over `batches`"
+    set_seed(1)
+    o = Loop(n_out, bare)
+    batches = [o.prepare(*b) for b in batches]
+    for b in batches[:3]: o.step(*b)
+    t0 = synchronised()
+    for b in batches: o.step(*b)
+    return synchronised()-t0
+
+class Prepared(list):
+    "Batches as a `DataLoader`"
+    def __init__(self, batches):
+        super().__init__(batches)
+        self.bs,self.device = len(batches[0][1]),default_device()
+
+class Clock(Callback):
+    "Seconds of the training steps after the third"
+    order = 60
+    def before_train(self): self.n,self.t0 = 0,None
+    def before_batch(self):
+        if self.training and self.n==3: self.t0 = synchronised()
+        self.n += 1
+    def after_train(self): self.seconds = synchronised()-self.t0
+
+def learner(batches, n_out):
+    "Seconds of our `Learner` over `batches`"
+    set_seed(1)
+    dls,clock = DataLoaders(Prepared(batches[:3]+batches), Prepared(batches[:1])),Clock()
+    dls.c = n_out
+    learn = resnet_learner(dls, cifar_resnet18(n_out))
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=clock)
+    return clock.seconds
 
 def step_of(side, data, n, bs):
     "Pictures a second of one side, in this process"
-    from cifar_cam.all import Callback, DataLoaders, cifar10_path, cifar_dls, default_device, nn, pick_precision, resnet18, resnet_learner, set_seed, torch
-    dev,prec = default_device(),pick_precision()
-    half = dict(bf16=torch.bfloat16, fp16=torch.float16).get(prec)
     dls = cifar_dls(cifar10_path(data), bs=bs, n_train=n*bs, n_valid=100)
     batches = list(dls.train)[:n]
-    class Prepared(list):
-        device = dls.device
-        def __init__(self, items): super().__init__(items); self.bs = bs
-    def loop(autocast, channels_last):
-        "A torch loop of `n` steps, and the seconds that they took"
-        set_seed(1)
-        model = resnet18(dls.c).to(dev)
-        if channels_last: model = model.to(memory_format=torch.channels_last)
-        opt,crit = torch.optim.SGD(model.parameters(), lr=.01, momentum=.9, fused=channels_last),nn.CrossEntropyLoss()
-        right = total = 0
-        def one(x, y):
-            nonlocal right, total
-            opt.zero_grad()
-            with torch.autocast(dev.type, half, enabled=autocast):
-                out = model(x)
-                loss = crit(out, y)
-            loss.backward()
-            opt.step()
-            if not channels_last: right += (out.argmax(1)==y).sum().item(); total += loss.item()
-        xs = [(x.as_subclass(torch.Tensor), y.as_subclass(torch.Tensor)) for x,y in batches]
-        xs = [(x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format), y) for x,y in xs]
-        for o in xs[:3]: one(*o)
-        return timed(lambda: [one(*o) for o in xs])
-    def timed(f):
-        if dev.type=='cuda': torch.cuda.synchronize()
-        t0 = time.perf_counter()
-        f()
-        if dev.type=='cuda': torch.cuda.synchronize()
-        return n*bs/(time.perf_counter()-t0)
-    class Clock(Callback):
-        order = 60
-        def before_train(self): self.n,self.t0 = 0,None
-        def before_batch(self):
-            if self.training and self.n==3:
-                if dev.type=='cuda': torch.cuda.synchronize()
-                self.t0 = time.perf_counter()
-            self.n += 1
-        def after_train(self):
-            if dev.type=='cuda': torch.cuda.synchronize()
-            self.speed = n*bs/(time.perf_counter()-self.t0)
-    def learner():
-        set_seed(1)
-        ldls = DataLoaders(Prepared(batches[:3]+batches), Prepared(batches[:1]))
-        ldls.c,clock = dls.c,Clock()
-        learn = resnet_learner(ldls, resnet18(dls.c))
-        with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=clock)
-        return clock.speed
-    return dict(start=lambda: loop(False, False), bare=lambda: loop(bool(half), True), learner=learner)[side]()
+    seconds = learner(batches, dls.c) if side=='learner' else loop(batches, dls.c, side=='bare')
+    return n*bs/seconds
 
-def _epoch(dl):
+def epoch(dl):
     "Pictures a second of an epoch of batches"
     t0,n = time.perf_counter(),0
     for x,y in dl: n += len(y)
     return n/(time.perf_counter()-t0)
 
+class Start(torch.utils.data.Dataset):
+    "As torchvision's CIFAR10 has it, with a list of albumentations"
+    def __init__(self, pictures, ys, stats):
+        self.pictures,self.ys = pictures,ys
+        self.tfm = A.Compose([*baseline_augs(), A.Normalize(*stats), ToTensorV2()])
+    def __len__(self): return len(self.ys)
+    def __getitem__(self, i): return self.tfm(image=np.array(Image.fromarray(self.pictures[i])))['image'],self.ys[i]
+
+class Albumentations(Transform):
+    "As fastai's tutorial on augmentation has it"
+    split_idx = 0
+    def __init__(self): self.aug = A.Compose(baseline_augs())
+    def encodes(self, img: PILImage): return PILImage.create(self.aug(image=np.array(img))['image'])
+
 def pipeline(data, rounds, n=10_000, bs=64, workers=2):
     "Pictures a second of batches, augmented and normalised"
-    from cifar_cam.all import (CategoryBlock, DataBlock, GrandparentSplitter, Image, ImageBlock, Normalize, PILImage, Transform, baseline_augs, cifar10_path, cifar_dls, np,
-                               parent_label, picture_files, read_images, torch, valid_name)
-    import albumentations as A
-    from albumentations.pytorch import ToTensorV2
     path = cifar10_path(data)
-    files = picture_files(path/'train', n)
-    pictures,vocab = read_images(files),sorted({o.parent.name for o in files})
+    files,valid = picture_files(path/'train', n),valid_name(path)
+    vocab = sorted({o.parent.name for o in files})
     dls = cifar_dls(path, bs=bs, augs=baseline_augs(), n_train=n, n_valid=100, num_workers=workers)
-    mean,std = dls.source['stats']
-    class Start(torch.utils.data.Dataset):
-        "As torchvision's CIFAR10 has it, with a list of albumentations"
-        def __init__(self): self.tfm,self.ys = A.Compose([*baseline_augs(), A.Normalize(mean, std), ToTensorV2()]),[vocab.index(o.parent.name) for o in files]
-        def __len__(self): return n
-        def __getitem__(self, i): return self.tfm(image=np.array(Image.fromarray(pictures[i])))['image'],self.ys[i]
-    class Albumentations(Transform):
-        "As fastai's tutorial on augmentation has it"
-        split_idx = 0
-        def __init__(self): self.aug = A.Compose(baseline_augs())
-        def encodes(self, img: PILImage): return PILImage.create(self.aug(image=np.array(img))['image'])
-    start = torch.utils.data.DataLoader(Start(), batch_size=bs, shuffle=True, num_workers=workers)
-    block = DataBlock(blocks=(ImageBlock,CategoryBlock), get_items=lambda p: picture_files(p/'train', n)+picture_files(p/valid_name(p), 100),
-                      splitter=GrandparentSplitter('train', valid_name(path)), get_y=parent_label, item_tfms=Albumentations(), batch_tfms=Normalize.from_stats(mean, std))
+    stats = dls.source['stats']
+    dataset = Start(read_images(files), [vocab.index(o.parent.name) for o in files], stats)
+    start = torch.utils.data.DataLoader(dataset, batch_size=bs, shuffle=True, num_workers=workers)
+    def items(path): return picture_files(path/'train', n)+picture_files(path/valid, 100)
+    block = DataBlock(blocks=(ImageBlock,CategoryBlock), get_items=items, splitter=GrandparentSplitter('train', valid),
+                      get_y=parent_label, item_tfms=Albumentations(), batch_tfms=Normalize.from_stats(*stats))
     fast = block.dataloaders(path, bs=bs, num_workers=workers)
-    for o in start,fast.train,dls.train: next(iter(o))
-    res = interleaved(dict(start=lambda: _epoch(start), fastai=lambda: _epoch(fast.train), cifar_dls=lambda: _epoch(dls.train)), rounds, 'images/s', 'cifar_dls')
+    sides = dict(start=start, fastai=fast.train, cifar_dls=dls.train)
+    for o in sides.values(): next(iter(o))
+    res = interleaved({k: lambda o=o: epoch(o) for k,o in sides.items()}, rounds, 'images/s', 'cifar_dls')
     return res | dict(pictures=n, bs=bs, workers=workers)
 
 def host(data, rounds, n=20_000):
     "Microseconds of the host for each picture, until the batch is handed to the device"
-    from cifar_cam.all import cifar10_path, cifar_dls, device_augs, Pipeline
     path,sides = cifar10_path(data),{}
     for bs in 64,512:
         dl = cifar_dls(path, bs=bs, augs=device_augs(), n_train=n, n_valid=100, num_workers=0).train
         dl.after_batch = Pipeline()
-        sides[f'bs{bs}'] = lambda dl=dl: 1e6/_epoch(dl)
+        sides[f'bs{bs}'] = lambda dl=dl: 1e6/epoch(dl)
     for f in sides.values(): f()
     return interleaved(sides, rounds, 'µs/picture') | dict(pictures=n)
 
 def memory(data, recipe='baseline', batches=60):
-    "GB at the highest, of a process that reads all pictures, and trains on some batches of each size of the recipe and tests on all"
+    "GB at the highest, of a process that reads all pictures, trains on batches of each size of the recipe, and tests on all"
     code = f'''
 import tempfile
 from cifar_cam.all import *
@@ -146,14 +174,18 @@ class Some(Callback):
     def after_batch(self):
         if self.training and self.iter=={batches}: raise CancelTrainException
 learn = resnet_learner(dls, recipe=r)
-with learn.no_bar(), learn.no_logging(), tempfile.TemporaryDirectory() as tmp: learn.fit_recipe(max(len(r.sizes), 1), checkpoint=tmp, sizes=[(1,o) for _,o in r.sizes], cbs=Some())
-print(int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])/2**20)   # Linux; not inherited, as ru_maxrss is
+sizes = [(1,o) for _,o in r.sizes]
+with learn.no_bar(), learn.no_logging(), tempfile.TemporaryDirectory() as tmp:
+    learn.fit_recipe(max(len(sizes), 1), checkpoint=tmp, sizes=sizes, cbs=Some())
+print(int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])/2**20)   # Linux; ru_maxrss is inherited
 '''
-    res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
-    if res.returncode: sys.exit(res.stderr)
-    gb = float(res.stdout.split()[-1])
+    gb = float(alone('-c', code).split()[-1])
     print(f'memory, {recipe}: {gb:.2f} GB', flush=True)
     return dict(recipe=recipe, gb=gb, batches=batches)
+
+def memories(data, rounds):
+    "Gigabytes at the highest"
+    return [memory(data, o) for o in ('baseline','fast')]
 
 @call_parse
 def main(
@@ -166,13 +198,12 @@ def main(
     bs:int=64 # Pictures in a batch of `side`
 ):
     "Compare"
-    import warnings; warnings.simplefilter('ignore')
+    warnings.simplefilter('ignore')
     if side: return print(step_of(side, data or None, batches, bs))
-    from cifar_cam.all import default_device, versions
-    from cifar_cam.learner import _hardware
-    data,res = data or None,dict(hardware=_hardware(default_device()), versions=versions(), rounds=rounds)
-    for k,f in dict(step=step, pipeline=pipeline, host=host).items():
-        if k in what.split(','): print(f'{k}: {f.__doc__}'); res[k] = f(data, rounds)
-    if 'memory' in what.split(','): res['memory'] = [memory(data, o) for o in ('baseline','fast')]
+    res = dict(hardware=hardware(default_device()), versions=versions(), rounds=rounds)
+    for k,f in dict(step=step, pipeline=pipeline, host=host, memory=memories).items():
+        if k not in what.split(','): continue
+        print(f'{k}: {f.__doc__}')
+        res[k] = f(data or None, rounds)
     print(json.dumps(res, indent=2))
     if out: Path(out).write_text(json.dumps(res, indent=2))

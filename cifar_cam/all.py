@@ -1,5 +1,6 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
-from .imports import *
+from . import imports as _imports   # fastai, in silence
+from fastai.vision.all import *
 from .files import *
 from .augment import *
 from .data import *

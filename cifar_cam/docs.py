@@ -1,4 +1,4 @@
-"Docments as docstrings: a module ends with `document(__name__)`, and `help`, `?` and Shift-Tab say what each argument means"
+"Docments as docstrings: a module ends with `document(__name__)`, and `help` and Shift-Tab say what each argument means"
 import ast, inspect, sys
 from itertools import takewhile
 from textwrap import indent
@@ -16,7 +16,8 @@ def _comments(lines, node):
 
 def _arguments(node):
     "The arguments of a function, or the fields of a dataclass, and their annotations, by number of the line"
-    if isinstance(node, ast.ClassDef): return {o.lineno: (o.target.id,o.annotation) for o in node.body if isinstance(o, ast.AnnAssign)}
+    if isinstance(node, ast.ClassDef):
+        return {o.lineno: (o.target.id,o.annotation) for o in node.body if isinstance(o, ast.AnnAssign)}
     a = node.args
     args = [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg]
     return {o.lineno: (o.arg,o.annotation) for o in args if o and o.arg not in ('self','cls')}
@@ -44,7 +45,8 @@ def _add(o, params, returns):
     "Add parts to the docstring of `o`"
     o = getattr(o, '__func__', getattr(o, 'f', o))   # of a class method, or of fastcore's by `@patch`
     if (to := getattr(o, '__delwrap__', None)):
-        params = params | {k: v for k,v in _known[to].items() if k in inspect.signature(o).parameters and k not in params}
+        names = inspect.signature(o).parameters
+        params = params | {k: v for k,v in _known[to].items() if k in names and k not in params}
     if inspect.isfunction(o): _known[o] = params
     parts = _part('Parameters', params) + _part('Returns', returns)
     if parts: o.__doc__ = (o.__doc__ or '').rstrip() + parts

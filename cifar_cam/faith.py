@@ -6,10 +6,11 @@ Docs: https://OWNER.github.io/cifar_cam/faith.html.md"""
 
 # %% auto #0
 __all__ = ['rank_places', 'road', 'deletion_insertion', 'drop_increase', 'mosaics', 'focus', 'randomisation',
-           'faithfulness_metrics', 'centred_blob', 'faithfulness']
+           'faithfulness_metrics', 'centred_blob', 'faithfulness', 'LogitLedger', 'logit_ledger']
 
 # %% ../nbs/09_faith.ipynb #a64de82a
 from copy import deepcopy
+from dataclasses import dataclass
 import cv2, numpy as np, pandas as pd, torch
 from torch import nn
 from torchvision.transforms.functional import gaussian_blur
@@ -17,7 +18,7 @@ from scipy.integrate import trapezoid
 from scipy.stats import spearmanr
 from fastcore.all import *
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
-from .models import stages
+from .models import *
 from .cam import *
 
 # %% ../nbs/09_faith.ipynb #3465a510
@@ -38,16 +39,28 @@ def _probs(model, x, targets, bs=256):
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().softmax(1).cpu() for o in x.split(bs)])
     return out[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
-def _checked(model, maps_targets, images, heat=None):
+def _is_heat(heat, images):
+    "A map a picture, of its height and width, from 0 to 1?"
+    fits = np.shape(heat)==(len(images),*images.shape[-2:])
+    return fits and np.isfinite(heat).all() and np.min(heat)>=0 and np.max(heat)<=1
+
+def _checked(model, targets, images, heat=None):
     "The plain model, pictures on the CPU and one class a picture"
-    if not isinstance(images, torch.Tensor) or images.ndim!=4: raise ValueError('images: expected the tensor that `cam` was given, n x 3 x height x width, normalised')
-    if len(images)!=len(maps_targets): raise ValueError(f'{len(images)} images for {len(maps_targets)} maps: give the pictures that the maps are of')
-    if any(isinstance(t, tuple) for t in maps_targets): raise ValueError('maps of a contrast have no probability of their own: give maps of a class')
-    if heat is not None and (np.shape(heat)!=(len(images),*images.shape[-2:]) or not np.isfinite(heat).all() or np.min(heat)<0 or np.max(heat)>1):
-        raise ValueError(f'heat is {"x".join(map(str, np.shape(heat)))}: expected a map a picture, of its height and width, from 0 to 1, as `maps.heat(layer)` gives them')
-    return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(maps_targets)
+    if not isinstance(images, torch.Tensor) or images.ndim!=4:
+        raise ValueError('images: expected the tensor that `cam` was given, n x 3 x height x width, normalised')
+    n,m = len(images),len(targets)
+    if n!=m: raise ValueError(f'{n} images for {m} maps: give the pictures that the maps are of')
+    pairs = any(isinstance(t, tuple) for t in targets)
+    if pairs: raise ValueError('maps of a contrast have no probability of their own: give maps of a class')
+    msg = 'expected a map a picture, of its height and width, from 0 to 1, as `maps.heat(layer)` gives them'
+    if heat is not None and not _is_heat(heat, images): raise ValueError(f'heat is {"x".join(map(str, np.shape(heat)))}: {msg}')
+    return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(targets)
 
 # %% ../nbs/09_faith.ipynb #0e7e8f24
+def _filled_in(x, gone, fill):
+    "Pictures without the places `gone`, which come from their neighbours"
+    return torch.stack([fill(o, torch.from_numpy(np.float32(~m))) for o,m in zip(x, gone)])
+
 def road(
     model, # As for `cam`
     images:torch.Tensor, # What the maps are of, as `cam` was given it
@@ -56,15 +69,14 @@ def road(
     shares=(.1,.2,.3,.4,.5,.6,.7,.8,.9), # Of the places, to be removed
     seed:int=1 # Of ties and noise
 ) -> dict: # road_morf, road_lerf and road, each n
-    "Mean change of the target's probability when the most, and the least, relevant places are filled in from their neighbours (Rong et al. 2022, who count right answers instead)"
+    "Mean change of the target's probability when the most, and the least, relevant places are filled in (Rong et al. 2022)"
     model,x,ts = _checked(model, targets, images, heat)
     rank,fill,res = rank_places(heat, seed),NoisyLinearImputer(),{}
     n_px,p0 = rank[0].size,_probs(model, x, ts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for k,r in dict(road_morf=rank, road_lerf=n_px-1-rank).items():
-            gone = [r < round(s*n_px) for s in shares]
-            filled = torch.stack([fill(o, torch.from_numpy(np.float32(~m))) for g in gone for o,m in zip(x, g)])
+            filled = torch.cat([_filled_in(x, r < round(s*n_px), fill) for s in shares])
             res[k] = (_probs(model, filled, ts*len(shares)).reshape(len(shares), -1) - p0).mean(0)
     return res | dict(road=(res['road_lerf']-res['road_morf'])/2)
 
@@ -77,14 +89,14 @@ def deletion_insertion(
     steps:int=16, # Of the curve
     seed:int=1 # Of ties
 ) -> dict: # deletion and insertion, each n
-    "Area under the target's probability while places are removed, or brought back into a blurred picture, most relevant first (Petsiuk et al. 2018)"
+    "Area under the target's probability while places are removed, or come back, most relevant first (Petsiuk et al. 2018)"
     model,x,ts = _checked(model, targets, images, heat)
-    rank,res = torch.from_numpy(rank_places(heat, seed))[:,None],{}
-    side = min(x.shape[-2:])
+    rank,side = torch.from_numpy(rank_places(heat, seed))[:,None],min(x.shape[-2:])
     blurred = gaussian_blur(x, side//4*2+1, side/8)
+    cuts,res = [round(i/steps*rank[0].numel()) for i in range(steps+1)],{}
     for k,a,b in (('deletion', x, torch.zeros_like(x)), ('insertion', blurred, x)):
-        ps = _probs(model, torch.cat([torch.where(rank < round(i/steps*rank[0].numel()), b, a) for i in range(steps+1)]), ts*(steps+1))
-        res[k] = trapezoid(ps.reshape(steps+1, -1), dx=1/steps, axis=0)
+        ps = _probs(model, torch.cat([torch.where(rank<c, b, a) for c in cuts]), ts*len(cuts))
+        res[k] = trapezoid(ps.reshape(len(cuts), -1), dx=1/steps, axis=0)
     return res
 
 # %% ../nbs/09_faith.ipynb #8048abdd
@@ -109,7 +121,8 @@ def mosaics(
     "Squares of four pictures, two of a class and two of other classes"
     rng,labels = np.random.default_rng(seed),np.asarray(labels)
     classes = [c for c in np.unique(labels) if (labels==c).sum()>1 and (labels!=c).sum()>1]
-    if not classes: raise ValueError(f'{len(labels)} pictures of {len(np.unique(labels))} classes make no mosaic: two of one class and two of others are needed; or leave `focus` out')
+    have = f'{len(labels)} pictures of {len(np.unique(labels))} classes make no mosaic'
+    if not classes: raise ValueError(f'{have}: two of one class and two of others are needed; or leave `focus` out')
     cs,own,ids = rng.choice(classes, n),np.zeros((n,4), bool),np.zeros((n,4), int)
     for i,c in enumerate(cs):
         own[i, rng.choice(4, 2, replace=False)] = True
@@ -118,10 +131,12 @@ def mosaics(
     x = images[torch.from_numpy(ids)]
     return torch.cat([torch.cat([x[:,0], x[:,1]], -1), torch.cat([x[:,2], x[:,3]], -1)], -2),cs.tolist(),own.reshape(n,2,2)
 
+# %% ../nbs/09_faith.ipynb #81b60091
 def _on_own(ms, own):
     "Share of the positive evidence that lies in the quarters `own`; NaN where there is none"
     h,w = (2*((o+1)//2) for o in ms.shape[1:])   # an even grid, so that quarters have whole cells
-    pos = np.stack([cv2.resize(np.float32(np.maximum(m, 0)), (w,h), interpolation=cv2.INTER_AREA) for m in np.nan_to_num(ms)])
+    pos = [np.float32(np.maximum(m, 0)) for m in np.nan_to_num(ms)]
+    pos = np.stack([cv2.resize(m, (w,h), interpolation=cv2.INTER_AREA) for m in pos])
     quarter = pos.reshape(len(pos), 2, h//2, 2, w//2).sum((2,4))
     with np.errstate(invalid='ignore'): return (quarter*own).sum((1,2))/quarter.sum((1,2))
 
@@ -141,6 +156,28 @@ def focus(
     return {k: _on_own(maps[k], own) for k in maps.layers}
 
 # %% ../nbs/09_faith.ipynb #c7b5375d
+def _redraw(m):
+    "Initialise the module's own weights again, by its own rule where it has one"
+    rule = getattr(m, 'reset_parameters', getattr(m, '_reset_parameters', None))
+    if rule: return rule()
+    for p in m.parameters(recurse=False): nn.init.normal_(p, std=.02)
+
+def _weighted(net):
+    "Names and modules that have weights of their own, with the stage that each belongs to"
+    names = list(reversed(stages(net)))
+    stage = lambda k: first(n for n in names if k==n or k.startswith(n+'.')) or k
+    has = lambda m: hasattr(m, 'reset_parameters') or list(m.parameters(recurse=False))
+    return [(stage(k),m) for k,m in net.named_modules() if has(m)]
+
+def _corr(a, b): return np.nan if np.ptp(a)==0 or np.ptp(b)==0 else spearmanr(a.ravel(), b.ravel()).statistic
+
+def _likeness(ref, new):
+    "Mean rank correlation of positive evidence, by layer"
+    pos = lambda maps,k: np.maximum(maps[k], 0)
+    with np.errstate(all='ignore'):
+        return {k: np.nanmean([_corr(a, b) for a,b in zip(pos(ref, k), pos(new, k))]) for k in ref.layers}
+
+# %% ../nbs/09_faith.ipynb #cf092eff
 def randomisation(
     model, # As for `cam`
     images:torch.Tensor, # As for `cam`
@@ -152,47 +189,36 @@ def randomisation(
     **kwargs # More for `cam`
 ) -> pd.DataFrame: # A row a step, a column a layer: mean over the pictures, from -1 to 1
     "Rank correlation of maps with those of the same network, its weights randomised from the output down (Adebayo et al. 2018)"
-    ref = cam(model, images, targets, layers, method, **kwargs)
-    net = deepcopy(unwrap(model)).float()
-    parts = [(k,m) for k,m in net.named_modules() if hasattr(m, 'reset_parameters') or list(m.parameters(recurse=False))]
-    names = list(stages(net))
-    stage = lambda k: first([n for n in reversed(names) if k==n or k.startswith(n+'.')]) or k
-    rows = {}
+    ref,net,rows = cam(model, images, targets, layers, method, **kwargs),deepcopy(unwrap(model)).float(),{}
+    layers,parts = None if ref.layers==['input'] else ref.layers,_weighted(net)
+    before = [None] + [k for k,_ in parts[:-1]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for i in reversed(range(len(parts))):
-            k,m = parts[i]
+        for (stage,m),above in reversed(list(zip(parts, before))):
             _redraw(m)
-            if i and (not cascade or stage(parts[i-1][0])==stage(k)): continue
-            new = cam(net, images, ref.targets, None if ref.layers==['input'] else ref.layers, method, **kwargs)
-            with np.errstate(all='ignore'):
-                rows[stage(k)] = {l: np.nanmean([_corr(a, b) for a,b in zip(np.maximum(ref[l], 0), np.maximum(new[l], 0))]) for l in ref.layers}
+            done = above is None or cascade and above!=stage   # the stage's first part was the last to be redrawn
+            if done: rows[stage] = _likeness(ref, cam(net, images, ref.targets, layers, method, **kwargs))
     return pd.DataFrame(rows).T
 
-def _redraw(m):
-    "Initialise the module's own weights again, by its own rule where it has one"
-    rule = getattr(m, 'reset_parameters', getattr(m, '_reset_parameters', None))
-    if rule: return rule()
-    for p in m.parameters(recurse=False): nn.init.normal_(p, std=.02)
-
-def _corr(a, b): return np.nan if np.ptp(a)==0 or np.ptp(b)==0 else spearmanr(a.ravel(), b.ravel()).statistic
-
 # %% ../nbs/09_faith.ipynb #a2f604a6
-_metrics = dict(
-    road=('ROAD combined: half the difference of the two below', '-1 to 1', 'higher', 'https://arxiv.org/abs/2202.00449'),
-    road_morf=('change of probability, most relevant places removed first', '-1 to 1', 'lower', 'https://arxiv.org/abs/2202.00449'),
-    road_lerf=('change of probability, least relevant places removed first', '-1 to 1', 'higher', 'https://arxiv.org/abs/2202.00449'),
-    deletion=('area under the probability while places are removed', '0 to 1', 'lower', 'https://arxiv.org/abs/1806.07421'),
-    insertion=('area under the probability while places come back', '0 to 1', 'higher', 'https://arxiv.org/abs/1806.07421'),
-    drop=('relative loss of probability when only the map is shown', '0 to 1', 'lower', 'https://arxiv.org/abs/1710.11063'),
-    increase=('share of pictures whose probability grows then', '0 to 1', 'higher', 'https://arxiv.org/abs/1710.11063'),
-    focus=('share of evidence on the right pictures of a mosaic', '0 to 1, chance 0.5', 'higher', 'https://arxiv.org/abs/2109.15035'),
-    randomisation=('rank correlation with maps of a randomised network', '-1 to 1', 'lower', 'https://arxiv.org/abs/1810.03292'))
+_metrics = [
+    ('road', 'ROAD combined: half the difference of the two below', '-1 to 1', 'higher', 'arxiv.org/abs/2202.00449'),
+    ('road_morf', 'change of probability, most relevant places removed first', '-1 to 1', 'lower', 'arxiv.org/abs/2202.00449'),
+    ('road_lerf', 'change of probability, least relevant places removed first', '-1 to 1', 'higher', 'arxiv.org/abs/2202.00449'),
+    ('deletion', 'area under the probability while places are removed', '0 to 1', 'lower', 'arxiv.org/abs/1806.07421'),
+    ('insertion', 'area under the probability while places come back', '0 to 1', 'higher', 'arxiv.org/abs/1806.07421'),
+    ('drop', 'relative loss of probability when only the map is shown', '0 to 1', 'lower', 'arxiv.org/abs/1710.11063'),
+    ('increase', 'share of pictures whose probability grows then', '0 to 1', 'higher', 'arxiv.org/abs/1710.11063'),
+    ('focus', 'share of evidence on the right pictures of a mosaic', '0 to 1, chance 0.5', 'higher', 'arxiv.org/abs/2109.15035'),
+    ('randomisation', 'rank correlation with maps of a randomised network', '-1 to 1', 'lower', 'arxiv.org/abs/1810.03292')]
 
 def faithfulness_metrics() -> pd.DataFrame:
     "What `faithfulness` measures: definition, range, which direction is better, source"
-    return pd.DataFrame([dict(metric=k, definition=d, range=r, better=b, source=s) for k,(d,r,b,s) in _metrics.items()]).set_index('metric')
+    df = pd.DataFrame(_metrics, columns=['metric','definition','range','better','source']).set_index('metric')
+    df['source'] = 'https://'+df.source
+    return df
 
+# %% ../nbs/09_faith.ipynb #3e5b0eba
 def centred_blob(
     size # Height and width
 ) -> np.ndarray: # height x width, from 0 to 1
@@ -200,6 +226,95 @@ def centred_blob(
     y,x = (np.linspace(-2, 2, o) for o in size)
     return np.exp(-(y[:,None]**2+x**2)/2).astype(np.float32)
 
+# %% ../nbs/09_faith.ipynb #72f12f08
+def _which_metrics(metrics, each=False):
+    "Names of the metrics to measure"
+    known = [o[0] for o in _metrics]
+    metrics = known if metrics is None else list(listify(metrics))
+    odd = first(o for o in metrics if o not in known)
+    if odd: raise ValueError(f'no metric {odd!r}: there is {", ".join(known)}')
+    whole = first(o for o in metrics if o in ('focus','randomisation')) if each else None
+    if whole: raise ValueError(f'{whole} has no figure for each picture: leave it out of `metrics`')
+    return metrics
+
+def _which_maps(model, maps, images):
+    "The maps as a list, of the same pictures and classes, with pictures and classes"
+    many = [maps] if isinstance(maps, CamMaps) else list(maps)
+    if not many: raise ValueError('no maps given: give what `cam` returns, or several of it')
+    for o in many:
+        _,x,ts = _checked(model, o.targets, images)
+        (h,w),(mh,mw) = x.shape[-2:],o.size
+        sizes = f'images are {h}x{w}, the maps are of pictures of {mh}x{mw}: give the pictures that the maps are of'
+        if (h,w)!=(mh,mw): raise ValueError(sizes)
+        if ts!=many[0].targets: raise ValueError('maps of different classes: give maps of the same pictures and classes')
+    return many,x,ts
+
+# %% ../nbs/09_faith.ipynb #0125f5b7
+def _label(m): return ' '.join([m.method, *(k for k in ('aug_smooth','eigen_smooth') if m.options.get(k))])
+
+def _check_apart(many):
+    "`ValueError` if two maps are of the same method, options and layer"
+    rows = [(k,_label(m)) for m in many for k in m.layers]
+    if len(set(rows))<len(rows): raise ValueError('two of the maps are of the same method and layer: give each once')
+
+# %% ../nbs/09_faith.ipynb #0378f5bd
+class _Bench:
+    "What all maps of a comparison are measured on"
+    def __init__(self, model, x, ts, logits, metrics, n_mosaics, seed, each):
+        store_attr()
+        if 'focus' in metrics: self.squares,self.cs,self.own = mosaics(x, logits.argmax(1), n_mosaics, seed)
+
+@patch
+def removal(self:_Bench, heat):
+    "Figures of the tests that take places away"
+    wants,args,res = set(self.metrics),(self.model, self.x, heat, self.ts),{}
+    if wants & {'road','road_morf','road_lerf'}: res |= road(*args, seed=self.seed)
+    if wants & {'deletion','insertion'}: res |= deletion_insertion(*args, seed=self.seed)
+    if wants & {'drop','increase'}: res |= drop_increase(*args)
+    return res if self.each else {k: v.mean() for k,v in res.items()}
+
+@patch
+def row(self:_Bench, heat, square, like):
+    "A line of the table: figures of maps, scaled; of their maps of mosaics; and their likeness to those of a random network"
+    res = self.removal(heat) | dict(randomisation=like)
+    if 'focus' in self.metrics: res['focus'] = np.nanmean(_on_own(square, self.own))
+    return res
+
+# %% ../nbs/09_faith.ipynb #ff28b684
+def _at(m): return None if m.layers==['input'] else m.layers
+
+@patch
+def of_squares(self:_Bench, m):
+    "Maps of the mosaics by layer, made as `m` was; None for each, if `focus` is not asked for"
+    if 'focus' not in self.metrics: return dict.fromkeys(m.layers)
+    try: return cam(self.model, self.squares, self.cs, _at(m), m.cls, **m.options).maps
+    except (AssertionError,RuntimeError) as e:
+        msg = f'focus needs a model that takes pictures of twice the size ({e}): leave it out of `metrics`'
+        raise ValueError(msg) from e
+
+@patch
+def likeness(self:_Bench, m):
+    "Rank correlation with maps of a random network by layer; None for each, if it is not asked for"
+    if 'randomisation' not in self.metrics: return dict.fromkeys(m.layers)
+    return randomisation(self.model, self.x, self.ts, _at(m), m.cls, self.seed, cascade=False, **m.options).iloc[-1]
+
+# %% ../nbs/09_faith.ipynb #a3280a42
+@patch
+def noise(self:_Bench, like): return np.random.default_rng(self.seed).random(like.shape, np.float32)
+
+@patch
+def random(self:_Bench, m, k, square):
+    "The line of a random map with the cells of layer `k`"
+    maps = CamMaps({k: self.noise(m[k])}, self.ts, m.logits, m.size)
+    return self.row(maps.heat(k), None if square is None else self.noise(square), 0.)
+
+@patch
+def blob(self:_Bench):
+    "The line of the centred blob"
+    blobs = lambda x: np.tile(centred_blob(x.shape[-2:]), (len(x),1,1))
+    return self.row(blobs(self.x), blobs(self.squares) if 'focus' in self.metrics else None, 1.)
+
+# %% ../nbs/09_faith.ipynb #62851e8b
 def faithfulness(
     model, # The model, or `Learner`, that the maps are of
     maps, # `CamMaps` from `cam`, of a class a picture; or several, of the same pictures and classes, by different methods
@@ -210,42 +325,75 @@ def faithfulness(
     each:bool=False # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
 ) -> pd.DataFrame: # Rows: layer, and the method or a control; columns: means over pictures
     "How far maps show what the network used, beside a random map and a centred blob"
-    metrics,many = list(_metrics) if metrics is None else list(listify(metrics)),[maps] if isinstance(maps, CamMaps) else list(maps)
-    if odd := [o for o in metrics if o not in _metrics]: raise ValueError(f'no metric {odd[0]!r}: there is {", ".join(_metrics)}')
-    if each and (odd := [o for o in metrics if o in ('focus','randomisation')]): raise ValueError(f'{odd[0]} has no figure for each picture: leave it out of `metrics`')
-    if not many: raise ValueError('no maps given: give what `cam` returns, or several of it')
-    for o in many:
-        _,x,ts = _checked(model, o.targets, images)
-        if x.shape[-2:]!=tuple(o.size): raise ValueError(f'images are {x.shape[-2]}x{x.shape[-1]}, the maps are of pictures of {o.size[0]}x{o.size[1]}: give the pictures that the maps are of')
-        if ts!=many[0].targets: raise ValueError('maps of different classes: give maps of the same pictures and classes')
-    labels = [' '.join([o.method, *(k for k in ('aug_smooth','eigen_smooth') if o.options.get(k))]) for o in many]
-    if len({(k,l) for o,l in zip(many, labels) for k in o.layers}) < sum(len(o.layers) for o in many): raise ValueError('two of the maps are of the same method and layer: give each once')
-    rows,n,size = {},len(x),many[0].size
-    noise = lambda ms: np.random.default_rng(seed).random(ms.shape, np.float32)   # the same, whatever else is measured
-    blobs = lambda n,size: np.tile(centred_blob(size), (n,1,1))
-    if 'focus' in metrics: squares,cs,own = mosaics(x, many[0].logits.argmax(1), n_mosaics, seed)
-
-    def removal(heat):
-        res = {}
-        for f,ks in (road,('road','road_morf','road_lerf')),(deletion_insertion,('deletion','insertion')),(drop_increase,('drop','increase')):
-            if set(ks) & set(metrics): res |= f(model, x, heat, ts, **({} if f is drop_increase else dict(seed=seed)))
-        return res if each else {k: v.mean() for k,v in res.items()}
-
-    of_blob = removal(blobs(n, size)) | dict(randomisation=1.)
-    if 'focus' in metrics: of_blob['focus'] = np.nanmean(_on_own(blobs(n_mosaics, squares.shape[-2:]), own))
-    for m,label in zip(many, labels):
-        layers = None if m.layers==['input'] else m.layers
-        if 'focus' in metrics:
-            try: square = cam(model, squares, cs, layers, m.cls, **m.options)
-            except (AssertionError,RuntimeError) as e: raise ValueError(f"focus needs a model that takes pictures of twice the size ({e}): leave it out of `metrics`") from e
-        if 'randomisation' in metrics: after = randomisation(model, x, ts, layers, m.cls, seed, cascade=False, **m.options).iloc[-1]
+    metrics = _which_metrics(metrics, each)
+    many,x,ts = _which_maps(model, maps, images)
+    _check_apart(many)
+    bench = _Bench(model, x, ts, many[0].logits, metrics, n_mosaics, seed, each)
+    blob,rows = bench.blob(),{}
+    for m in many:
+        square,like = bench.of_squares(m),bench.likeness(m)
         for k in m.layers:
-            r = rows[k,label] = removal(m.heat(k))
-            if 'focus' in metrics: r['focus'] = np.nanmean(_on_own(square[k], own))
-            if 'randomisation' in metrics: r['randomisation'] = after[k]
+            rows[k,_label(m)] = bench.row(m.heat(k), square[k], like[k])
             if (k,'blob') in rows: continue
-            rows[k,'random'] = removal(CamMaps({k: noise(m[k])}, ts, m.logits, size).heat(k)) | dict(randomisation=0.)
-            if 'focus' in metrics: rows[k,'random']['focus'] = np.nanmean(_on_own(noise(square[k]), own))
-            rows[k,'blob'] = of_blob
-    if each: return pd.concat({k: pd.DataFrame({o: v[o] for o in metrics}) for k,v in rows.items()}, names=['layer','map','picture'])
-    return pd.DataFrame(rows).T.rename_axis(['layer','map'])[metrics]
+            rows[k,'random'],rows[k,'blob'] = bench.random(m, k, square[k]),blob
+    if not each: return pd.DataFrame(rows).T.rename_axis(['layer','map'])[metrics]
+    frames = {k: pd.DataFrame(v)[metrics] for k,v in rows.items()}
+    return pd.concat(frames, names=['layer','map','picture'])
+
+# %% ../nbs/09_faith.ipynb #8865d1fd
+@dataclass
+class LogitLedger:
+    "Each cell's share in a logit: `cells` (n x height x width) and `bias` (n) add up to `logit` (n), but for `difference`"
+    cells:np.ndarray # Shares of the cells, n x height x width
+    bias:np.ndarray # Share of the last layer's bias, n
+    logit:np.ndarray # What the model gave, n
+    targets:list # The class of each, or a pair for a contrast
+    @property
+    def difference(self): return np.abs(self.cells.sum((1,2), dtype=float)+self.bias-self.logit).max()
+    def __repr__(self):
+        n,h,w = self.cells.shape
+        return f'{n} ledgers of {h}x{w} cells: cells + bias = logit, to {self.difference:.1e}'
+
+# %% ../nbs/09_faith.ipynb #86df8bda
+def _of_class(v, t): return v[t[0]]-v[t[1]] if isinstance(t, tuple) else v[t]
+
+def _last_linear(model, n_out):
+    "The linear layer that gives the logits, and its bias"
+    lin = last(m for m in model.modules() if isinstance(m, nn.Linear))
+    msg = 'the model does not end in a linear layer, so its logits are no sums over cells'
+    if lin is None or lin.out_features!=n_out: raise ValueError(msg)
+    return np.zeros(n_out) if lin.bias is None else lin.bias.detach().float().cpu().numpy()
+
+def _reweighted(model, x, layer, w):
+    "Logits when each cell of a layer counts `w` times"
+    p = next(model.parameters(), torch.empty(0))
+    def scale(module, inp, out):
+        out = out.clone()
+        find_grid(out.shape, x.shape[-2:])(out).mul_(torch.from_numpy(w).to(out))   # a view
+        return out
+    hook = find_layers(model, layer)[layer].register_forward_hook(scale)
+    try:
+        with torch.no_grad(), torch.autocast(p.device.type, enabled=False), untouched(model):
+            return model(x.to(p.device, p.dtype)).float().cpu().numpy()
+    finally: hook.remove()
+
+# %% ../nbs/09_faith.ipynb #63b790d7
+def logit_ledger(
+    model, # As for `cam`; ends in pooling and a linear layer
+    x:torch.Tensor, # As for `cam`
+    targets=None, # As for `cam`
+    layer=None # The last stage; None: found
+) -> LogitLedger: # `ValueError` if cells and bias don't add up to the logit
+    "What each cell of the last stage adds to a class's logit (Draelos & Carin 2020)"
+    maps,net = cam(model, x, targets, layer, 'hirescam'),unwrap(model)
+    (k,),ts = maps.layers,maps.targets
+    of = lambda vs: np.array([_of_class(v, t) for v,t in zip(vs, ts)])
+    bias = of([_last_linear(net, maps.logits.shape[1])]*len(ts))
+    res = LogitLedger(maps[k], bias, of(maps.logits.numpy()), ts)
+    w = np.exp(2*np.random.default_rng(1).standard_normal(maps[k].shape[1:], np.float32))
+    other = LogitLedger(maps[k]*w, bias, of(_reweighted(net, x, k, w)), ts)
+    gap = max(res.difference, other.difference)
+    why = 'the model does not end in pooling and a linear layer there'
+    if not gap <= 1e-5*abs(other.cells).sum((1,2)).max():
+        raise ValueError(f'the cells of {k!r} do not add up to the logit (difference {gap:.1e}): {why}')
+    return res

@@ -9,14 +9,13 @@ __all__ = ['PagePath', 'check_explain', 'explain_run']
 
 # %% ../nbs/12_report.ipynb #2fc7be9c
 import base64, hashlib, io
-from collections import defaultdict
 from datetime import date as Date
 from importlib.util import find_spec
 from numbers import Integral
 from urllib.parse import quote
-from fastai.vision.all import *
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from .imports import *
 from .files import *
 from .learner import *
 from .run import *
@@ -24,6 +23,7 @@ from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
 from .interp import *
+from .gallery import *
 
 # %% ../nbs/12_report.ipynb #e565272d
 def _uri(a):
@@ -39,9 +39,10 @@ _inked = 'text.color axes.labelcolor axes.edgecolor axes.titlecolor xtick.color 
 def _svg(plot):
     "What `plot()` draws as SVG, in the page's own font and colour of text; the same bytes each time"
     f = io.StringIO()
-    with plt.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'cifar_cam', **{k: _ink for k in _inked}}):
+    with plt.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': plot.__name__, **{k: _ink for k in _inked}}):
         plot().savefig(f, format='svg', transparent=True, metadata=dict(Date=None))
-    return Markup('<svg'+f.getvalue().partition('<svg')[2].replace(_ink, 'currentColor'))
+    svg = '<svg'+f.getvalue().partition('<svg')[2].replace(_ink, 'currentColor')
+    return Markup(re.sub('<g id="[^"]+"', '<g', svg))
 
 # %% ../nbs/12_report.ipynb #c2caff9d
 _evidence = dict(predicted='for what it predicted', actual='for what it is', contrast='for the one against the other')
@@ -63,13 +64,14 @@ def _page_size(size, side=160):
     share = min(1, side/max(size))
     return tuple(round(o*share) for o in size)
 
+def _look(looks, i): return {k: _uri(v[i]) for k,v in looks.items()}
+
 def _tiles(maps, layer, size):
     "For each map of a layer its status and, where there is something to see, how it looks"
     cells = maps[layer].shape[1:]
     looks = dict(smooth=maps.rgba(layer, size))
     if cells[0]<size[0]: looks['cells'] = maps.rgba(layer, cells, native=True)
-    seen = [{k: _uri(v[i]) for k,v in looks.items()} for i in range(len(maps))]
-    return [dict(status=s, **o) if s=='ok' else dict(status=s) for s,o in zip(maps.status[layer], seen)]
+    return [dict(status=s) | (_look(looks, i) if s=='ok' else {}) for i,s in enumerate(maps.status[layer])]
 
 # %% ../nbs/12_report.ipynb #e90b3c75
 @patch
@@ -131,13 +133,9 @@ def _source(name):
     return _env.loader.get_source(_env, name)[0].replace('\r\n', '\n')
 
 # %% ../nbs/12_report.ipynb #a6d3917e
-def _together(names):
-    "The text of several templates, which is not escaped: it is the package's own"
-    return Markup(''.join(map(_source, names)))
-
 def _render(page, styles, scripts, **context):
     "A page with its styles and scripts inside, and the checksum that its rules know the script by"
-    css,js = _together(styles),_together(scripts)
+    css,js = (Markup(''.join(map(_source, o))) for o in (styles,scripts))   # not escaped: the package's own
     sha = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
     return _env.get_template(page).render(css=css, js=js, sha=sha, **context)
 
@@ -149,8 +147,8 @@ def _listed(d):
 def _data_words(data):
     "Which pictures, if that is known"
     if not data.get('fingerprint'): return ''
-    n = f"{data['n_train']:,} training pictures, {data['n_valid']:,} to validate"
-    return f"{Path(data['path']).name}, {n}; fingerprint {data['fingerprint']}"
+    n = '{n_train:,} training pictures, {n_valid:,} to validate; fingerprint {fingerprint}'.format(**data)
+    return f"{Path(data['path']).name}, {n}"
 
 def _facts(config, today):
     "What is known of a run, as pairs for the page"
@@ -220,9 +218,9 @@ def _about(self:CAMInterpretation, title, today, doubt):
     config = getattr(self.learn, 'config', {})
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
-    facts = _facts(config, today or Date.today().isoformat())
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=f'{len(self.table):,}',
-                cards=self._cards(doubt), doubt=self._doubt_words(doubt), facts=facts)
+                cards=self._cards(doubt), doubt=self._doubt_words(doubt),
+                facts=_facts(config, today or Date.today().isoformat()))
 
 @patch
 def _figures(self:CAMInterpretation):
@@ -240,10 +238,9 @@ def _gallery_of(self:CAMInterpretation, k, layers, method, faithfulness, doubt):
     "The gallery: what `gallery.html` needs, and the data of `gallery.js`"
     doubtful = set() if doubt is None else set(doubt.idx)
     mistakes,cells,controls = self._gallery_data(k, layers, method, faithfulness, doubtful)
-    targets = list(mistakes[0]['maps']) if mistakes else []
     pairs = {f'{a},{b}': n for (a,b),n in _pairs(self.confusion_matrix()).items()}
-    data = dict(classes=list(map(str, self.vocab)), layers=list(cells), cells=cells, targets=targets,
-                mistakes=mistakes, n_mistakes=int((~self.table.correct).sum()), pairs=pairs)
+    data = dict(classes=list(map(str, self.vocab)), layers=list(cells), cells=cells, mistakes=mistakes, pairs=pairs,
+                targets=list(mistakes[0]['maps']) if mistakes else [], n_mistakes=int((~self.table.correct).sum()))
     h,w = self.inputs([0]).shape[-2:] if mistakes else (1,1)
     name = getattr(method, '__name__', method)
     return dict(data=data, controls=controls, evidence=_evidence, aspect=f'{w}/{h}', method=name)
@@ -284,8 +281,6 @@ def _check_layers(model, x, layers, method):
     cam(model, torch.zeros_like(x), 0, layers, probe)
 
 # %% ../nbs/12_report.ipynb #50b1c9fe
-_words = 'predicted','actual','both','contrast'
-
 def _as_class(target, vocab):
     "`target`, with a number in place of its digits unless a class is called so"
     is_number = isinstance(target, str) and target not in vocab and target.lstrip('-').isdigit()
@@ -293,8 +288,8 @@ def _as_class(target, vocab):
 
 def _check_class(target, vocab):
     "Is there a class `target`?"
-    known = target is None or isinstance(target, str) and target in _words
-    if not known: check_targets(_as_class(target, vocab), 1, len(vocab), list(vocab))
+    known = isinstance(target, str) and target in ('predicted','actual','both','contrast')
+    if target is not None and not known: check_targets(_as_class(target, vocab), 1, len(vocab), list(vocab))
 
 # %% ../nbs/12_report.ipynb #ef5730bc
 def _one_input(learn, size):
@@ -350,3 +345,6 @@ def explain_run(
     if mistakes: interp.report(folder, mistakes, layers, method)
     if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
     return interp
+
+# %% ../nbs/12_report.ipynb #efbb2618
+document(__name__)

@@ -8,22 +8,23 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'doctor']
 
 # %% ../nbs/07_run.ipynb #085dcc7c
-import json, os, platform, shutil, signal, sys, threading, time, warnings
-from contextlib import contextmanager, nullcontext
+import json, os, shutil, sys
+from contextlib import contextmanager
 from dataclasses import asdict
-from fastprogress.fastprogress import format_time
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
+from .imports import *
 from .files import *
 from .files import valid_name
-from fastai.vision.all import *
 from .augment import *
 from .data import *
 from .models import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
+from .checkpoint import _run_folder, _check_room
 from .learner import *
+from .learner import _say, _EpochLines, _interruptible, _trackers
 
 # %% ../nbs/07_run.ipynb #dc1463c4
 def _about(learn):
@@ -37,31 +38,37 @@ _selection = 'none: the weights are those after the last step, and no choice was
 def _config(learn, **info):
     "What config.json says"
     about,fitted = _about(learn),getattr(learn, 'fitted', getattr(learn, 'recipe', Recipe()))
-    return dict(**info, arch=about['arch'], recipe=asdict(fitted), epochs_done=len(learn.history.epochs), precision=getattr(learn, 'precision', 'fp32'),
-                data=getattr(learn.dls, 'source', {}), vocab=about['vocab'], augs=augs_config(learn.dls), versions=versions(),
-                hardware=hardware(learn.dls.device), selection=_selection)
+    return dict(**info, arch=about['arch'], recipe=asdict(fitted), epochs_done=len(learn.history.epochs),
+        precision=getattr(learn, 'precision', 'fp32'), data=getattr(learn.dls, 'source', {}), vocab=about['vocab'],
+        augs=augs_config(learn.dls), versions=versions(), hardware=hardware(learn.dls.device), selection=_selection)
 
 # %% ../nbs/07_run.ipynb #0858fa78
 _epoch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split()
 _batch_cols = 'step loss acc lr'.split()
+
+def _metrics(learn):
+    "What metrics.json says"
+    last = learn.history.epochs[-1]
+    return dict(accuracy=last['valid_acc'], loss=last['valid_loss'], n=len(learn.dls.valid_ds))
 
 @patch
 def save_run(self:Learner,
     folder, # The run folder
     **info # More for config.json
 ) -> Path: # The run folder
-    "Keep the run: config.json, history.csv, batches.csv, metrics.json, curves.png, and model.safetensors, which has all that is needed to use it"
-    if not hasattr(self, 'history'): raise ValueError('this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`')
+    "Keep the run: settings, history, curves, and model.safetensors, which has all that is needed to use the network"
+    msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
+    if not hasattr(self, 'history'): raise ValueError(msg)
     self.history.keep_batches()
-    es,config = self.history.epochs,_config(self, **info)
+    h,config = self.history,_config(self, **info)
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
         (tmp/'model.safetensors').write_bytes(tensors_to_bytes(tensors, dict(about=json.dumps(_about(self)))))
         (tmp/'config.json').write_text(json.dumps(config, indent=2))
-        pd.DataFrame(es, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
-        pd.DataFrame(self.history.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
-        if es: (tmp/'metrics.json').write_text(json.dumps(dict(accuracy=es[-1]['valid_acc'], loss=es[-1]['valid_loss'], n=len(self.dls.valid_ds)), indent=2))
-        if self.history.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
+        pd.DataFrame(h.epochs, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
+        pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
+        if h.epochs: (tmp/'metrics.json').write_text(json.dumps(_metrics(self), indent=2))
+        if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
     self.config,self.run = config,Path(folder)
     return self.run
 
@@ -74,18 +81,26 @@ def _reading(fn):
         raise ValueError(f'{fn} is damaged, or of another version ({type(e).__name__}: {e}): restore it, or train again') from e
 
 # %% ../nbs/07_run.ipynb #b9a64c81
+_files = 'config.json','model.safetensors','history.csv','batches.csv'
+
+def _settings(fn):
+    "What a config.json says; `ValueError` if it lacks what is needed to load the run"
+    try: res = json.loads(fn.read_text())
+    except ValueError as e: raise ValueError(f'{fn} is damaged ({e}): restore it, or train again') from e
+    kinds = dict(vocab=list, recipe=dict, data=dict)
+    msg = f'{fn} is damaged (vocab, recipe or data are not there): restore it, or train again'
+    if not isinstance(res, dict) or not all(isinstance(res.get(k), t) for k,t in kinds.items()): raise ValueError(msg)
+    return res
+
 def run_config(
     folder # A run folder
 ) -> dict: # What its config.json says
     "The settings of a run, after a look that all of its files are there"
     folder = Path(folder)
-    for o in 'config.json','model.safetensors','history.csv','batches.csv':
-        if not (folder/o).is_file(): raise FileNotFoundError(f'{folder} is not a run folder: it has no {o}; give the folder that `save_run` or `cifar-cam` wrote')
-    try:
-        res = json.loads((folder/'config.json').read_text())
-        if not isinstance(res, dict) or any(not isinstance(res.get(k), t) for k,t in dict(vocab=list, recipe=dict, data=dict).items()): raise ValueError('vocab, recipe or data are not there')
-        return res
-    except ValueError as e: raise ValueError(f'{folder/"config.json"} is damaged ({e}): restore it, or train again') from e
+    for o in _files:
+        msg = f'{folder} is not a run folder: it has no {o}; give the folder that `save_run` or `cifar-cam` wrote'
+        if not (folder/o).is_file(): raise FileNotFoundError(msg)
+    return _settings(folder/'config.json')
 
 # %% ../nbs/07_run.ipynb #f4772f2a
 def _read_weights(fn):
@@ -100,7 +115,7 @@ def _run_model(about, folder):
         arch = about.get('arch', {})
         name = arch.get('name', 'model without a name')
         if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-        return resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
+        return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
 
 # %% ../nbs/07_run.ipynb #dd91176a
 def _run_augs(config, folder):
@@ -109,14 +124,19 @@ def _run_augs(config, folder):
         try: return augs_from_config(config.get('augs'))
         except ValueError as e: warn(f'{folder}: {e}, so there are none')
 
+_asked = 'bs n_train n_valid seed size stats'.split()
+
 def _run_dls(config, folder):
     "The data of a run, read again"
-    with _reading(folder/'config.json'): src,_ = config['data'],[config['data'][k] for k in 'path bs n_train n_valid seed size stats fingerprint'.split()]
-    if not Path(src.get('path', '')).is_dir():
-        raise FileNotFoundError(f'the pictures of {folder} are no longer in {src.get("path")}: put them back, or give `dls=`')
+    with _reading(folder/'config.json'):
+        src = config['data']
+        path,sha,how = src['path'],src['fingerprint'],{k: src[k] for k in _asked}
+    msg = f'the pictures of {folder} are no longer in {path}: put them back, or give `dls=`'
+    if not Path(path).is_dir(): raise FileNotFoundError(msg)
     augs = _run_augs(config, folder)
-    with _reading(folder/'config.json'): dls = cifar_dls(src['path'], augs=augs, **{k: src[k] for k in 'bs n_train n_valid seed size stats'.split()})
-    if dls.source['fingerprint']!=src['fingerprint']: warn(f'the pictures in {src["path"]} are not those of the run in {folder}: they have changed since')
+    with _reading(folder/'config.json'): dls = cifar_dls(path, augs=augs, **how)
+    msg = f'the pictures in {path} are not those of the run in {folder}: they have changed since'
+    if dls.source['fingerprint']!=sha: warn(msg)
     return dls
 
 # %% ../nbs/07_run.ipynb #c6dbf9e6
@@ -169,131 +189,24 @@ def load_run(
     learn.config,learn.run = config,folder
     return learn
 
-# %% ../nbs/07_run.ipynb #c577646d
-def _run_folder(
-    out, # The folder asked for, or None
-    name, # What to call it under runs/, if none was asked for
-    resume=False # May it hold a run?
-):
-    "The run folder: `out` if it holds no run, or the first of runs/name, runs/name-2, … that is not there"
-    if not out: return first(p for i in itertools.count(1) if not (p := Path('runs')/(name if i==1 else f'{name}-{i}')).exists())
-    p = Path(out)
-    for o in p,*p.parents:
-        if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
-    if resume: return p
-    if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
-    if checkpoints(p/'checkpoint'): raise ValueError(f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it')
-    return p
-
-# %% ../nbs/07_run.ipynb #bad55b8e
-def _check_room(
-    out, # The run folder
-    n_bytes # Of the weights
-):
-    "`ValueError` if `out` can't be written to, or its disk has no room for the run"
-    p = first(o for o in [out.absolute(), *out.absolute().parents] if o.exists())
-    if not os.access(p, os.W_OK): raise ValueError(f"can't write to {p}: give another `out`")
-    need,free = 8*n_bytes+2**23, shutil.disk_usage(p).free
-    if free<=need: raise ValueError(f'{need/2**20:,.0f} MB are needed for the run and {free/2**20:,.0f} MB are free on the disk of {p}: make room, or give another `out`')
-
 # %% ../nbs/07_run.ipynb #ee22ea19
 def _check_numbers(seed, size, width, lr, workers, **above_0):
     "`ValueError` for a number that can't be meant"
-    for k,v in above_0.items():
-        if v is not None and v<1: raise ValueError(f'{k} is {v}: give a whole number above 0')
-    if width<1: raise ValueError(f'width is {width}: give a whole number above 0')
-    if width>1024: raise ValueError(f'width is {width}: give 1,024 or less')
-    if lr is not None and not 0<lr<float('inf'): raise ValueError(f'lr is {lr}: give a number above 0')
-    if not 0<=seed<2**32: raise ValueError(f'seed is {seed}: give a number from 0 to {2**32-1}')
-    if not 16<=size<=512: raise ValueError(f'size is {size}: the network halves its pictures three times, give 16 to 512')
-    if workers is not None and workers<0: raise ValueError(f'workers is {workers}: give 0 or more')
+    given = {k:v for k,v in (above_0 | dict(width=width)).items() if v is not None}
+    for k,v in given.items(): check_value(k, v, is_whole, 'a whole number above 0')
+    check_value('width', width, lambda o: is_number(o, 1, 1024), '1,024 or less')
+    if lr is not None: check_value('lr', lr, is_above_0, 'a number above 0')
+    check_value('seed', seed, lambda o: is_number(o, 0, 2**32-1), f'a number from 0 to {2**32-1}')
+    check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
+    if workers is not None: check_value('workers', workers, is_number, '0 or more')
 
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):
     "`ValueError` if the complete run in `out` is not the one that is asked for"
     its = config | config['data'] | config['recipe'] | dict(width=config['arch'].get('width'), data=config['data'].get('path'))
     for k,v in json.loads(json.dumps(asked)).items():
-        if v!=its.get(k): raise ValueError(f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another `out`')
-
-# %% ../nbs/07_run.ipynb #dc631207
-def _say(msg):
-    "Print, also into a pipe that nobody reads any more; of several processes, only the first one speaks"
-    if int(os.getenv('RANK', 0)): return
-    try: print(msg, flush=True)
-    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-class _EpochLines(Callback):
-    "Print a line an epoch"
-    order = 61
-    def before_fit(self): self.learn.logger,self.t0,self.first = noop,time.time(),len(self.history.epochs)
-    def after_epoch(self):
-        done = len(self.history.epochs)-getattr(self, 'first', 0)
-        if done<1: return   # an epoch that a resumed run has behind it
-        e,left = self.history.epochs[-1],(time.time()-self.t0)/done*(self.n_epoch-self.epoch-1)
-        _say(f"epoch {e['epoch']}/{self.n_epoch}  train {e['train_loss']:.3f} {e['train_acc']:.1%}  valid {e['valid_loss']:.3f} {e['valid_acc']:.1%}  "
-             f"lr {e['lr']:g}  {e['seconds']:.0f} s  {format_time(left)} left")
-
-# %% ../nbs/07_run.ipynb #4b4dc235
-class _Stop(Callback):
-    "End training after the batch in which `ask` was called"
-    order = 99
-    def __init__(self): self.asked = False
-    def ask(self, *_):
-        if self.asked: raise KeyboardInterrupt
-        self.asked = True
-    def after_batch(self):
-        if self.asked: raise KeyboardInterrupt
-
-@contextmanager
-def _interruptible():
-    "A `_Stop` that Ctrl-C asks"
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread(): yield stop; return   # which alone has signals
-    old = signal.signal(signal.SIGINT, stop.ask)
-    try: yield stop
-    except RuntimeError:   # of several processes, the other one stopped first
-        if not stop.asked: raise
-    finally: signal.signal(signal.SIGINT, old)
-    if stop.asked: raise KeyboardInterrupt
-
-# %% ../nbs/07_run.ipynb #bdd5caa1
-def _log_batch(board):
-    "Loss and learning rates to TensorBoard"
-    if not board.training: return
-    board.writer.add_scalar('train_loss', board.smooth_loss, board.train_iter)
-    for i,h in enumerate(board.opt.hypers): board.writer.add_scalar(f'lr_{i}', h['lr'], board.train_iter)
-
-def _tensorboard(out):
-    from fastai.callback.tensorboard import TensorBoardCallback
-    cb = TensorBoardCallback(out/'tensorboard', trace_model=False, log_preds=False)
-    cb.after_batch = partial(_log_batch, cb)
-    return cb
-
-# %% ../nbs/07_run.ipynb #5109920f
-def _log_recipe(cb, before_fit, config):
-    "fastai's start of a Weights & Biases run, with the recipe in place of all arguments"
-    cb.learn.gather_args = dict
-    before_fit()
-    del cb.learn.gather_args
-    config.update(asdict(cb.learn.fitted))
-
-def _wandb(out):
-    import wandb
-    from fastai.callback.wandb import WandbCallback
-    wandb.init(project='cifar_cam', name=out.name)
-    cb = WandbCallback(log_preds=False)
-    cb.before_fit = partial(_log_recipe, cb, cb.before_fit, wandb.config)
-    return cb
-
-# %% ../nbs/07_run.ipynb #901f69b8
-def _trackers(tensorboard, wandb):
-    "Functions that make the callbacks of the trackers asked for; `ValueError` if one's package is not there"
-    for k,on in dict(tensorboard=tensorboard, wandb=wandb).items():
-        if not on: continue
-        try: __import__(f'fastai.callback.{k}')
-        except ImportError as e: raise ValueError(f"{k} needs a package that is not here ({e}): pip install 'cifar_cam[track]'") from e
-    if int(os.getenv('RANK', 0)): return []   # the first process speaks for all
-    return [f for f,on in ((_tensorboard,tensorboard),(_wandb,wandb)) if on]
+        msg = f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another `out`'
+        if v!=its.get(k): raise ValueError(msg)
 
 # %% ../nbs/07_run.ipynb #3e8b8bb8
 _digits = dict(epochs=4, step_size=2, gamma=.2)
@@ -301,19 +214,21 @@ _digits = dict(epochs=4, step_size=2, gamma=.2)
 def _run_recipe(recipe, data, epochs, bs, lr):
     "The recipe asked for, with its changes"
     short = _digits if data=='digits' and not epochs else {}
-    return get_recipe(recipe, **short, **{k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
+    return get_recipe(recipe, **short | {k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
+
+def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
 
 def _run_path(data):
     "The folder of the data asked for"
     if data=='digits': return digits_path()
     return cifar10_path(None if data=='cifar10' else data)
 
+# %% ../nbs/07_run.ipynb #e193336c
 def _only_first():
     "Of several processes, end all but the first one, which is alone from here on"
     if int(os.getenv('RANK', 0)): raise SystemExit(0)
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
 
-# %% ../nbs/07_run.ipynb #e193336c
 def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
     "The complete run in `out`, if there is one and it is the one asked for; None if there is none"
     if not (out/'config.json').exists(): return
@@ -330,6 +245,13 @@ def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
     return load_run(out)
 
 # %% ../nbs/07_run.ipynb #5ba9d295
+def _interrupted(learn, out, info):
+    "Keep what was done until Ctrl-C, and say where"
+    if int(os.getenv('RANK', 0)): return
+    if int(os.getenv('WORLD_SIZE', 1))<2: learn.save_run(out, interrupted=True, **info)
+    kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('*')) else 'nothing is kept'
+    print(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', file=sys.stderr, flush=True)
+
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
     bars = sys.stdout.isatty() or IN_NOTEBOOK
@@ -338,11 +260,7 @@ def _fit_and_save(learn, out, resume, trackers, info):
     try:
         with _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=out/'checkpoint', resume=resume, cbs=[stop, *cbs])
     except KeyboardInterrupt:
-        if int(os.getenv('RANK', 0)): raise
-        # processes that stop at different batches have no weights in common: their checkpoint stays
-        if int(os.getenv('WORLD_SIZE', 1))<2: learn.save_run(out, interrupted=True, **info)
-        kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('*')) else 'nothing is kept'
-        print(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', file=sys.stderr, flush=True)
+        _interrupted(learn, out, info)
         raise
     _only_first()
     learn.save_run(out, **info)
@@ -372,37 +290,44 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     if resume and not out: raise ValueError('resume: give the folder of the run to go on with as `out`')
-    name = data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
-    out,r = _run_folder(out, name, resume),_run_recipe(recipe, data, epochs, bs, lr)
-    if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))   # a GPU for each process
+    out,r = _run_folder(out, _run_name(data), resume),_run_recipe(recipe, data, epochs, bs, lr)
+    if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
     done = _complete(out, data, r, n_train, n_valid, width, seed, size, precision) if resume else None
     if done: return done
-    _check_room(out, 4*sum(p.numel() for p in resnet18(width=width).parameters()))
+    _check_room(out, 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
     path = _run_path(data)
     _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
-    dls = cifar_dls(path, bs=r.bs, augs=r.make_augs(size), n_train=n_train, n_valid=n_valid, seed=seed, size=size, num_workers=workers)
+    dls = cifar_dls(path, r.bs, r.make_augs(size), n_train, n_valid, seed, size, num_workers=workers)
     set_seed(seed)
-    learn = resnet_learner(dls, resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
     with no_random(): check(learn)
     _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
     _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 
 # %% ../nbs/07_run.ipynb #db3b4e60
+def _cifar10_here():
+    "The CIFAR-10 that is found, as a fact, or a note that says why there is none"
+    where = os.getenv('CIFAR_CAM_DATA') or str(fastai_path('data')/'cifar10')
+    if not Path(where).exists():
+        return {},[f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use --data digits']
+    try: return dict(cifar10=cifar10_path(where)),[]
+    except (ValueError, OSError) as e: return {},[f'CIFAR-10: {e}']
+
 def doctor() -> tuple: # Facts by name, and a list of notes
     "Versions, device, precision, data found, and what would be slow or fail"
-    dev,notes = default_device(),[]
+    dev,(found,notes) = default_device(),_cifar10_here()
     name = torch.cuda.get_device_name(dev) if dev.type=='cuda' else dev.type
-    facts = versions() | dict(device=name, threads=torch.get_num_threads(), precision=pick_precision())
-    if dev.type=='cpu': notes.append('no GPU: 20 epochs of CIFAR-10 take hours; try --n-train 5000 --epochs 2, or --data digits')
-    if dev.type=='cpu' and facts['precision']=='fp32': notes.append('this CPU has no bf16 instructions: training is in float32, at about half the speed')
-    where = os.getenv('CIFAR_CAM_DATA') or str(fastai_path('data')/'cifar10')
-    if Path(where).exists():
-        try: facts['cifar10'] = cifar10_path(where)
-        except (ValueError, OSError) as e: notes.append(f'CIFAR-10: {e}')
-    else: notes.append(f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use --data digits')
+    facts = versions() | dict(device=name, threads=torch.get_num_threads(), precision=pick_precision()) | found
+    slow = dev.type=='cpu' and facts['precision']=='fp32'
+    if slow: notes.insert(0, 'this CPU has no bf16 instructions: training is in float32, at about half the speed')
+    hours = 'no GPU: 20 epochs of CIFAR-10 take hours; try --n-train 5000 --epochs 2, or --data digits'
+    if dev.type=='cpu': notes.insert(0, hours)
     try: _check_room(Path('runs'), 45*2**20)
     except ValueError as e: notes.append(str(e))
     return facts,notes
+
+# %% ../nbs/07_run.ipynb #a59b732f
+document(__name__)

@@ -1,4 +1,4 @@
-"JupyterLab, in a browser, runs the first tutorial by *Run All Cells*, and shows its figures. $CIFAR_CAM_SHOTS names a folder for screenshots."
+"JupyterLab, in a browser, runs the first tutorial by *Run All Cells*; $CIFAR_CAM_SHOTS names a folder for screenshots."
 import json, os, subprocess, sys, time, urllib.request
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FN = Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'train_and_look.ip
 TOKEN = 'a-token-for-this-test-only'
 
 def clean_copy(to):
-    "The notebook without outputs, so that each figure that is seen was drawn now; the number of cells that have figures saved"
+    "The notebook without outputs: a figure that is seen was drawn now; how many cells there are, and have figures saved"
     nb = nbformat.read(FN, as_version=4)
     cells = [o for o in nb.cells if o.cell_type=='code']
     n = sum(any('image/png' in x.get('data', {}) for x in o.outputs) for o in cells)
@@ -28,13 +28,15 @@ def lab(tmp_path):
         fn = conf/'lab'/'user-settings'/'@jupyterlab'/f'{plugin}.jupyterlab-settings'
         fn.parent.mkdir(parents=True, exist_ok=True)
         fn.write_text(json.dumps(kw))
-    setting('notebook-extension/tracker', windowingMode='none')                       # all cells are in the page, whether in view or not
+    setting('notebook-extension/tracker', windowingMode='none')   # all cells are in the page, whether in view or not
     setting('apputils-extension/notification', checkForUpdates=False, fetchNews='false')
     env = {k: v for k,v in os.environ.items() if k not in ('CIFAR_CAM_FULL','CIFAR_CAM_RUN','MPLBACKEND')}
-    env |= dict(JUPYTER_CONFIG_DIR=str(conf), JUPYTER_RUNTIME_DIR=str(runtime), JUPYTERLAB_SETTINGS_DIR=str(conf/'lab'/'user-settings'), JUPYTERLAB_WORKSPACES_DIR=str(conf/'lab'/'workspaces'))
+    env |= dict(JUPYTER_CONFIG_DIR=str(conf), JUPYTER_RUNTIME_DIR=str(runtime))
+    env |= {f'JUPYTERLAB_{o.upper()}_DIR': str(conf/'lab'/f'user-{o}') for o in ('settings','workspaces')}
     log = open(tmp_path/'log', 'w')
-    server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ServerApp.ip=127.0.0.1', '--ServerApp.port=0', f'--IdentityProvider.token={TOKEN}',
-                               f'--ServerApp.root_dir={work}', '--LabApp.news_url=None'], env=env, stdout=log, stderr=subprocess.STDOUT)
+    cmd = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--LabApp.news_url=None', '--ServerApp.port=0',
+           '--ServerApp.ip=127.0.0.1', f'--ServerApp.root_dir={work}', f'--IdentityProvider.token={TOKEN}']
+    server = subprocess.Popen(cmd, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         end,url = time.monotonic()+60,None
         while url is None and time.monotonic()<end and server.poll() is None:
@@ -78,7 +80,8 @@ def test_run_all(lab, browser):
     assert not page.locator(ERROR).count(), page.locator(ERROR).first.inner_text()
     figures = page.locator('.jp-CodeCell:has(.jp-RenderedImage img)')
     assert figures.count()==n_figures>5
-    assert page.evaluate("[...document.querySelectorAll('.jp-RenderedImage img')].every(o => o.complete && o.naturalWidth>100)")
+    drawn = "[...document.querySelectorAll('.jp-RenderedImage img')].every(o => o.complete && o.naturalWidth>100)"
+    assert page.evaluate(drawn)
     if shots := os.environ.get('CIFAR_CAM_SHOTS'):
         Path(shots).mkdir(parents=True, exist_ok=True)
         for i in range(n_figures):

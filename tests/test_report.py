@@ -75,7 +75,7 @@ def test_script_and_markup_agree():
 def report(tmp_path_factory):
     "A report of many mistakes: a network that has hardly learned the digits, one of which has markup for a name"
     from cifar_cam.all import CAMInterpretation, cifar_dls, digits_path, picture_files, resnet_learner, set_seed
-    from cifar_cam.models import resnet18
+    from cifar_cam.models import cifar_resnet18
     top = tmp_path_factory.mktemp('report')
     for split,n in ('train',300),('test',80):
         for f in picture_files(digits_path()/split, n):
@@ -84,7 +84,7 @@ def report(tmp_path_factory):
             shutil.copy(f, to)
     dls = cifar_dls(top/'data', bs=32)
     set_seed(1)
-    learn = resnet_learner(dls, resnet18(dls.c, width=8))
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, width=8))
     with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
     interp = CAMInterpretation.from_learner(learn)
     return interp, interp.report(top/'run', label_issues=False)
@@ -128,7 +128,7 @@ def test_many_classes_hostile_names_oblong_pictures(tmp_path):
     from fastai.vision.all import CrossEntropyLossFlat, Image, ImageDataLoaders, Learner, np
     from fastai.vision.all import Normalize, Resize, imagenet_stats
     from cifar_cam.interp import CAMInterpretation
-    from cifar_cam.models import resnet18
+    from cifar_cam.models import cifar_resnet18
     ends,n = '"two" & </script>'.replace('/', '∕'),41
     for split in 'train','test':
         for c in [BAD, ends, *map(str, range(n-2))]:
@@ -139,7 +139,7 @@ def test_many_classes_hostile_names_oblong_pictures(tmp_path):
                 Image.fromarray(pixels).save(to/f'{i}<b>.png')
     dls = ImageDataLoaders.from_folder(tmp_path/'names', valid='test', bs=8, num_workers=0, item_tfms=Resize((48,64)),
                                        batch_tfms=Normalize.from_stats(*imagenet_stats))
-    interp = CAMInterpretation.from_learner(Learner(dls, resnet18(n, 4), CrossEntropyLossFlat()))
+    interp = CAMInterpretation.from_learner(Learner(dls, cifar_resnet18(n, 4), CrossEntropyLossFlat()))
     text = interp.report(tmp_path/'run', k=3, faithfulness=False, label_issues=False).read_text(encoding='utf-8')
     html5lib.HTMLParser(strict=True).parse(text)
     assert '<img src=x' not in text and '&lt;img src=x' in text and '<b>' not in text

@@ -8,6 +8,8 @@ from cifar_cam.learner import pick_precision
 
 CLI = [sys.executable, '-m', 'cifar_cam']
 TWO = sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2
+LAUNCH = (sys.executable, *'-W ignore -m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1'.split(),
+          *'--mixed_precision no --dynamo_backend no'.split())
 SMALL = '--data digits --n-train 200 --n-valid 101 --width 8'.split()
 
 def sh(*args, **kw): return subprocess.run([*map(str, args)], capture_output=True, text=True, **kw)
@@ -66,7 +68,9 @@ def test_another_run_is_not_this_one(tmp_path):
     for o in 'train/a','train/b','test/a','test/b':
         (other/o).mkdir(parents=True)
         for i in range(101): Image.new('RGB', (32,32)).save(other/o/f'{i}.png')
-    for more in ('--seed',2),('--width',4),('--lr',.5),('--n-train',201),('--size',16),('--data',other),('--epochs',2),*([('--precision','fp32')] if pick_precision()!='fp32' else []):
+    others = [('--seed',2),('--width',4),('--lr',.5),('--n-train',201),('--size',16),('--data',other),('--epochs',2)]
+    if pick_precision()!='fp32': others.append(('--precision','fp32'))
+    for more in others:
         res = cli(*args, *more, '--resume')
         assert res.returncode==1 and res.stderr.count('\n')==1 and 'give another --out' in res.stderr, res.stderr
 
@@ -79,7 +83,7 @@ from cifar_cam.cli import main
 left,replace = int(sys.argv[1]),Path.replace
 def counted(self, to):
     global left
-    if self.parent.name.startswith('.saving-'):
+    if self.parent.name.startswith(f'.{to.parent.name}-'):
         if not left: os._exit(9)
         left -= 1
     return replace(self, to)
@@ -112,10 +116,11 @@ def noted(samps): samps = list(samps); order.extend(samps); return create(samps)
 order,dls.train.create_batches = [],noted
 flip = first(o for o in dls.train.after_batch.fs if isinstance(o, RandomFlip))
 set_seed(rank_distrib())   # even from different first weights
-learn = resnet_learner(dls, resnet18(dls.c, 8), 'fast')
+learn = resnet_learner(dls, cifar_resnet18(dls.c, 8), 'fast')
 with distributed(learn), learn.no_bar(), learn.no_logging(): learn.fit_recipe(2, cbs=Seen())
 sha = hashlib.sha256(b''.join(v.contiguous().numpy().tobytes() for v in learn.model.state_dict().values())).hexdigest()
-Path(f'rank{rank_distrib()}').write_text(json.dumps(dict(sha=sha, n=sum(seen), acc=learn.history.epochs[-1]["valid_acc"], order=order, changes=changes)))
+acc = learn.history.epochs[-1]['valid_acc']
+Path(f'rank{rank_distrib()}').write_text(json.dumps(dict(sha=sha, n=sum(seen), acc=acc, order=order, changes=changes)))
 """)
     res = sh(*TWO, code, cwd=tmp_path, env=_env())
     assert res.returncode==0, res.stderr
@@ -129,7 +134,8 @@ def test_two_processes_are_interrupted(tmp_path):
     "Ctrl-C, without a traceback of ours, and --resume goes on to the bits of two processes that were not"
     args = [*map(str, TWO), '-m', 'cifar_cam', 'train', *SMALL, '--epochs', '20']
     assert sh(*args, '--out', tmp_path/'ref', env=_env()).returncode==0
-    p = subprocess.Popen([*args, '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_env(), start_new_session=True)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([*args, '--out', str(tmp_path/'run')], **pipes, env=_env(), start_new_session=True)
     for line in p.stdout:
         if line.startswith('epoch 2/'): break
     os.killpg(p.pid, signal.SIGINT)   # as a terminal does
@@ -140,16 +146,15 @@ def test_two_processes_are_interrupted(tmp_path):
     assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
 
 def test_two_processes_in_the_shell(tmp_path):
-    res = sh(*TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2,
-             '--k', 2, '--mistakes', 0, '--out', tmp_path/'run', env=_env())
+    args = *TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2, '--k', 2, '--mistakes', 0, '--out', tmp_path/'run'
+    res = sh(*args, env=_env())
     assert res.returncode==0, res.stderr
     assert res.stdout.count('epoch 1/2')==1 and [o.name for o in tmp_path.iterdir()]==['run']
     pred,metrics = pd.read_csv(tmp_path/'run'/'predictions.csv'),json.loads((tmp_path/'run'/'metrics.json').read_text())
     assert len(pred)==101 and abs(pred.correct.mean()-metrics['accuracy'])<.011
-    res = sh(*TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2, '--k', 2, '--mistakes', 0, '--out', tmp_path/'run', '--resume', env=_env())
+    res = sh(*args, '--resume', env=_env())
     assert res.returncode==0 and res.stdout.count('complete')==1, res.stderr
-    res = sh(sys.executable, '-W', 'ignore', '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', 2, '--num_machines', 1, '--mixed_precision', 'no', '--dynamo_backend', 'no',
-             '-m', 'cifar_cam', 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'acc', env=_env())
+    res = sh(*LAUNCH, '-m', 'cifar_cam', 'train', *SMALL, '--epochs', 1, '--out', tmp_path/'acc', env=_env())
     assert res.returncode==0 and res.stdout.count('epoch 1/1')==1, res.stderr
 
 def test_tensorboard(tmp_path):
@@ -158,7 +163,8 @@ def test_tensorboard(tmp_path):
     assert list((tmp_path/'run'/'tensorboard').glob('events*'))
 
 def test_wandb(tmp_path):
-    res = cli('train', *SMALL, '--epochs', 1, '--wandb', '--out', tmp_path/'run', cwd=tmp_path, env=os.environ | dict(WANDB_MODE='offline', WANDB_SILENT='true'))
+    env = os.environ | dict(WANDB_MODE='offline', WANDB_SILENT='true')
+    res = cli('train', *SMALL, '--epochs', 1, '--wandb', '--out', tmp_path/'run', cwd=tmp_path, env=env)
     assert res.returncode==0 and 'could not' not in res.stdout+res.stderr, res.stderr
     (log,) = tmp_path.glob('wandb/offline-run-*/*.wandb')
     assert b'raw_loss' in log.read_bytes() and b'nesterov' in log.read_bytes()

@@ -39,8 +39,8 @@ def test_installed_command():
 
 def test_run_leaves_everything(run_dir):
     out,res = run_dir
-    assert {o.name for o in out.iterdir()} == set('config.json history.csv batches.csv model.safetensors metrics.json predictions.csv '
-                                                  'curves.png misclassified.png cams.png report.html checkpoint'.split())
+    files = 'config.json history.csv batches.csv model.safetensors metrics.json predictions.csv curves.png'.split()
+    assert {o.name for o in out.iterdir()}=={*files, 'misclassified.png', 'cams.png', 'report.html', 'checkpoint'}
     assert res.stdout.count('epoch ')==2 and '\r' not in res.stdout and str(out/'cams.png') in res.stdout
     pred = pd.read_csv(out/'predictions.csv')
     assert len(pred)==100 and {'idx','file','actual','predicted','prob','loss','correct'} <= set(pred)
@@ -57,7 +57,7 @@ def test_shell_and_package_agree(run_dir, tmp_path):
 from cifar_cam.all import *
 dls = cifar_dls(digits_path(), augs=baseline_augs(), n_train=200, n_valid=100)
 set_seed(1)
-learn = resnet_learner(dls, resnet18(dls.c, width=8))
+learn = resnet_learner(dls, cifar_resnet18(dls.c, width=8))
 with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
 learn.save_run({str(tmp_path/"py")!r})
 '''
@@ -95,10 +95,11 @@ def test_bad_data(tmp_path):
 
 def test_bad_arguments(tmp_path):
     out = tmp_path/'out'
-    for args,word in (('--epochs 0','--epochs is 0'), ('--layers nosuch','nosuch'), ('--target 10','class 10'), ('--epochs two','two'), ('--n-train 99999','1,437'),
-                      ('--precision fp7','fp7'), ('--recipe nosuch','baseline'), ('--k 0','--k is 0'), ('--method nosuch','gradcam'),
-                      ('--method fullgrad --layers layer4','whole network'), ('--seed 99999999999999999999','--seed is'), ('--lr inf','--lr is'),
-                      ('--k 101','1 to 100'), ('--size 8','16 to 512')):
+    for args,word in (('--epochs 0','--epochs is 0'), ('--layers nosuch','nosuch'), ('--target 10','class 10'),
+                      ('--epochs two','two'), ('--n-train 99999','1,437'), ('--precision fp7','fp7'),
+                      ('--recipe nosuch','baseline'), ('--k 0','--k is 0'), ('--method nosuch','gradcam'),
+                      ('--method fullgrad --layers layer4','whole network'), ('--lr inf','--lr is'),
+                      ('--seed 99999999999999999999','--seed is'), ('--k 101','1 to 100'), ('--size 8','16 to 512')):
         one_line(sh('run', '--data', 'digits', *args.split(), '--out', out), word)
     one_line(sh('explain', tmp_path), 'not a run folder')
     one_line(sh('fly'), 'doctor')
@@ -108,7 +109,8 @@ def test_bad_arguments(tmp_path):
 
 def test_offline(tmp_path):
     "CIFAR-10 asked for, not here and no network: the error names the ways on"
-    env = {k:v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'} | dict(FASTAI_HOME=str(tmp_path/'home'), http_proxy='http://127.0.0.1:9', https_proxy='http://127.0.0.1:9')
+    env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}
+    env |= dict(FASTAI_HOME=str(tmp_path/'home'), http_proxy='http://127.0.0.1:9', https_proxy='http://127.0.0.1:9')
     one_line(sh('run', '--out', tmp_path/'out', env=env), '--data digits', 'CIFAR_CAM_DATA')
     assert not (tmp_path/'out').exists()
 
@@ -124,7 +126,8 @@ import cifar_cam.all
 
 def test_interrupted(tmp_path):
     "Ctrl-C after the first epoch: status 130, and what was done is there"
-    p = subprocess.Popen([*CLI, 'run', *SMALL, '--epochs', '500', '--out', str(tmp_path/'run')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    cmd = [*CLI, 'run', *SMALL, '--epochs', '500', '--out', str(tmp_path/'run')]
+    p = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for line in p.stdout:
         if line.startswith('epoch 1/'): break
     p.send_signal(signal.SIGINT)
@@ -136,7 +139,9 @@ def test_interrupted(tmp_path):
 
 def _small_disk(path, mb):
     path.mkdir()
-    return os.name=='posix' and shutil.which('mount') and subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={mb}m', 'tmpfs', str(path)], capture_output=True).returncode==0
+    if os.name!='posix' or not shutil.which('mount'): return False
+    cmd = ['mount', '-t', 'tmpfs', '-o', f'size={mb}m', 'tmpfs', str(path)]
+    return subprocess.run(cmd, capture_output=True).returncode==0
 
 def test_no_room(tmp_path):
     "Too little room is found before training"
@@ -158,9 +163,11 @@ sys.exit(main(sys.argv[1:]))
 '''
     from cifar_cam.data import digits_path
     digits_path()  # made before, without the limit
-    res = subprocess.run([sys.executable, '-c', code, 'run', *SMALL, '--epochs', '1', '--out', str(tmp_path/'run')], capture_output=True, text=True)
+    cmd = [sys.executable, '-c', code, 'run', *SMALL, '--epochs', '1', '--out', str(tmp_path/'run')]
+    res = subprocess.run(cmd, capture_output=True, text=True)
     *notes,last = res.stderr.splitlines(keepends=True)
-    assert len(notes)==1 and notes[0].startswith('cifar-cam: the checkpoint of epoch 1 could not be written'), res.stderr
+    assert len(notes)==1, res.stderr
+    assert notes[0].startswith('cifar-cam: the checkpoint of epoch 1 could not be written'), res.stderr
     res.stderr = last
     one_line(res, 'File too large', str(tmp_path/'run'))
     assert not (tmp_path/'run').exists()
@@ -168,22 +175,25 @@ sys.exit(main(sys.argv[1:]))
 def test_names():
     "Every name that the package's functions read from their module is there: a notebook may have it from elsewhere"
     code = """
-import builtins, dis, importlib, types, cifar_cam.all
+import builtins, dis, importlib, pkgutil, types, cifar_cam.all
 def names(c):
     yield from (o.argval for o in dis.get_instructions(c) if o.opname=='LOAD_GLOBAL')
     for k in c.co_consts:
         if isinstance(k, types.CodeType): yield from names(k)
-for mod in 'data augment models learner cam interp faith report cli'.split():
+mods = [o.name for o in pkgutil.iter_modules(cifar_cam.__path__) if o.name[0]!='_']
+assert len(mods)>10
+for mod in mods:
     m = importlib.import_module(f'cifar_cam.{mod}')
     src = compile(open(m.__file__).read(), m.__file__, 'exec')
-    missing = sorted({n for c in src.co_consts if isinstance(c, types.CodeType) for n in names(c) if not hasattr(m, n) and not hasattr(builtins, n)})
+    read = {n for c in src.co_consts if isinstance(c, types.CodeType) for n in names(c)}
+    missing = [n for n in sorted(read) if not hasattr(m, n) and not hasattr(builtins, n)]
     assert not missing, (mod, missing)
 """
     subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True)
 
 def test_a_reader_that_leaves(tmp_path):
     "A pipe that is closed, as by head, does not end the training"
-    cmd = f'{sys.executable} -m cifar_cam train --data digits --n-train 100 --n-valid 50 --epochs 2 --width 4 --out {tmp_path/"run"} | head -1'
+    cmd = f'{sys.executable} -m cifar_cam train {" ".join(SMALL)} --epochs 2 --out {tmp_path/"run"} | head -1'
     subprocess.run(['bash', '-c', cmd], check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path/'run'/'model.safetensors').exists()
 
@@ -191,7 +201,8 @@ def test_damaged_settings(run_dir, tmp_path):
     import json, shutil
     run = shutil.copytree(run_dir[0], tmp_path/'run')
     good = json.loads((run/'config.json').read_text())
-    for change in [], dict(data=None), dict(recipe=dict(nosuch=1)), dict(vocab=3), dict(augs=dict(x=1)), dict(data=dict(good['data'], size='32')):
+    damaged = [], dict(data=None), dict(recipe=dict(nosuch=1)), dict(vocab=3), dict(augs=dict(x=1))
+    for change in *damaged, dict(data=dict(good['data'], size='32')):
         (run/'config.json').write_text(json.dumps(good | change if isinstance(change, dict) else change))
         one_line(sh('explain', run), 'config.json')
     (run/'config.json').write_text(json.dumps(good))

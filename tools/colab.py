@@ -1,4 +1,4 @@
-"Put the owner that [project.urls] in pyproject.toml names into the tutorials: their Colab badge, and the cell that installs the package there"
+"Put the owner that [project.urls] in pyproject.toml names into the tutorials: Colab badge, and the cell that installs there"
 import re, sys
 from pathlib import Path
 
@@ -8,8 +8,9 @@ top = Path(__file__).resolve().parent.parent
 
 def owned(text, name, git_url):
     "`text` of the notebook `name` with links to the repository at `git_url`"
-    where = git_url.removeprefix('https://github.com/')
-    text = re.sub(r'(colab\.research\.google\.com/github/)[\w.-]+/[\w.-]+/blob/main/nbs/tutorials/[\w.-]+?\.ipynb', rf'\g<1>{where}/blob/main/nbs/tutorials/{name}', text)
+    colab,folder = 'colab.research.google.com/github/','/blob/main/nbs/tutorials/'
+    badge = colab + git_url.removeprefix('https://github.com/') + folder + name
+    text = re.sub(re.escape(colab) + r'[\w.-]+/[\w.-]+' + folder + r'[\w.-]+?\.ipynb', badge, text)
     return re.sub(r'git\+https://github\.com/[\w.-]+/[\w-]+', f'git+{git_url}', text)
 
 def main():

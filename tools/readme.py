@@ -13,7 +13,9 @@ def hosted(cfg): return cfg.user not in ('', 'OWNER')   # has the project a home
 
 def badges(cfg):
     if not hosted(cfg): return ''
-    return f'[![tests]({cfg.git_url}/actions/workflows/test.yaml/badge.svg)]({cfg.git_url}/actions/workflows/test.yaml) [![docs](https://img.shields.io/badge/docs-site-blue)]({cfg.doc_url})\n\n'
+    tests = f'{cfg.git_url}/actions/workflows/test.yaml'
+    docs = 'https://img.shields.io/badge/docs-site-blue'
+    return f'[![tests]({tests}/badge.svg)]({tests}) [![docs]({docs})]({cfg.doc_url})\n\n'
 
 def shown(cell):
     "`cell` as the README shows it, or None"
@@ -24,11 +26,12 @@ def shown(cell):
     return cell
 
 def linked(text, cfg):
-    "`text` with links from the top of the repository, which hold on the package index too once the project has a home; code is left alone"
+    "`text`, code left alone, with links from the top of the repository; once the project has a home, to there"
+    raw = f'https://raw.githubusercontent.com/{cfg.user}/{cfg.repo}/{cfg.branch}/'
     def links(o):
         o = re.sub(r'\]\((?!\w+:|#)(?=[^)]*\.ipynb)', f']({cfg.nbs_path.name}/', o)
         if not hosted(cfg): return o
-        o = re.sub(r'(!\[[^\]]*\]\()(?!\w+:)', rf'\1https://raw.githubusercontent.com/{cfg.user}/{cfg.repo}/{cfg.branch}/', o)
+        o = re.sub(r'(!\[[^\]]*\]\()(?!\w+:)', rf'\1{raw}', o)
         return re.sub(r'\]\((?!\w+:|#)', f']({cfg.git_url}/blob/{cfg.branch}/', o)
     return ''.join(o if o.startswith('```') else links(o) for o in re.split(r'(^```.*?^```)', text, flags=re.S|re.M))
 
@@ -45,6 +48,7 @@ def main():
     shutil.rmtree(figs, ignore_errors=True)
     figs.mkdir()
     for name,data in res['outputs'].items(): (top/name).write_bytes(data)
-    (top/'README.md').write_text(note + title + '\n\n' + badges(cfg) + linked(rest.strip(), cfg) + '\n', encoding='utf-8')
+    text = note + title + '\n\n' + badges(cfg) + linked(rest.strip(), cfg) + '\n'
+    (top/'README.md').write_text(text, encoding='utf-8')
 
 if __name__=='__main__': main()

@@ -32,8 +32,9 @@ def main(dest=cfg.doc_path):
     site = NbdevSite(load(proc_nbs(n_workers=0, force=True)))
     site.out = Path(dest).resolve()
     site.build()
-    for f in site.out.rglob('*.llms.md'): shutil.copy(f, f.with_name(f.name.replace('.llms.md', '.html.md')))  # as Quarto names them
+    for f in site.out.rglob('*.llms.md'): shutil.copy(f, f.with_name(f.name.replace('.llms.md', '.html.md')))  # Quarto's names
     print(f'{len(site.pages)} pages in {site.out}')
-    if site.broken: sys.exit('links that go nowhere:\n' + '\n'.join(f'  {href}, in {page}' for href,page in {h:p for p,h in site.broken}.items()))
+    broken = {href: page for page,href in site.broken}
+    if broken: sys.exit('links that go nowhere:\n' + '\n'.join(f'  {href}, in {page}' for href,page in broken.items()))
 
 if __name__=='__main__': main(*sys.argv[1:])
