@@ -155,7 +155,7 @@ def lively(net, x):
         p = p.data
         if p.numel()>1 and p.std()>1e-3 or p.mean().abs()>.1: continue
         if n.endswith('bias') or p.ndim==3 or 'bias_table' in n or 'pos' in n: p.normal_(0, .02)
-        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.4, .8)     # the scale of a layer or a branch
+        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.03, .1)     # the scale of a branch: what goes past it carries the places
         else: p.normal_(0, p[0].numel()**-.5)
     norms = [o for o in net.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)]
     for o in norms: o.train().momentum = None
