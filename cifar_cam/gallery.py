@@ -42,9 +42,9 @@ def _done(fig):
 def _list_confused(ax, n, pairs):
     "Under a matrix of `n` classes, the pairs that are most confused; names of classes as large as they may be, or none"
     size,width = 600/n,int(11*ax.figure.get_figwidth())
-    said = ', '.join(f'{a} → {b} {k:,}' for a,b,k in pairs) or 'none'
+    said = [f'{a} → {b}: {k:,}' for a,b,k in pairs] or ['none']
     ax.tick_params(labelsize=size, length=0, labelbottom=size>4, labelleft=size>4)
-    ax.set_xlabel(_wrapped(['predicted', f'most confused: {said}'], width))
+    ax.set_xlabel(_wrapped(['predicted', ' ', 'most confused:', *said], width))
 
 # %% ../nbs/11_gallery.ipynb #9659e559
 @patch
@@ -67,7 +67,7 @@ def plot_confusion_matrix(self:CAMInterpretation,
     shown.plot(include_values=plot_txt and not many, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
         values_format=f'.{norm_dec}f' if normalize else 'd', text_kw=dict(fontsize=8 if n<=24 else 6))
     ax.set(title=title, xlabel='predicted', ylabel='actual')
-    if many: _list_confused(ax, n, self.most_confused()[:10])
+    if many: _list_confused(ax, n, self.most_confused()[:5])
     return _plain(ax)
 
 # %% ../nbs/11_gallery.ipynb #24fe581e
@@ -104,7 +104,8 @@ def _chosen(self:CAMInterpretation, k, idxs, by):
 # %% ../nbs/11_gallery.ipynb #3ce1daee
 def _title(r, doubtful=(), width=26):
     "Actual → predicted and the probability; index and file; and whether the label is doubtful"
-    said = [f'{r.actual} → {r.predicted} ({r.prob:.0%})', f'#{r.idx} {Path(r.file).name}']
+    file = '' if r.file==str(r.idx) else ' '+Path(r.file).name   # a data set without files
+    said = [f'{r.actual} → {r.predicted} ({r.prob:.0%})', f'#{r.idx}{file}']
     return _wrapped(said + ['label doubtful']*(r.idx in doubtful), width)
 
 # %% ../nbs/11_gallery.ipynb #2bb507d8
