@@ -171,6 +171,13 @@ def _gives_losses(run, two, name):
         return False
     return True
 
+def _of_logits(out, act):
+    "`act` of what a model gives: a tensor, or Hugging Face's dictionary with `logits`"
+    if isinstance(out, Mapping) and 'logits' in out: out = out['logits']
+    msg = f'the model gives a {type(out).__name__}, not a tensor: give {_way_on}, of the part that counts'
+    if not isinstance(out, Tensor): raise ValueError(msg)
+    return act(out)
+
 def _check_range(targs, vocab):
     "`ValueError` unless labels are indices into `vocab`"
     msg = f'labels go from {targs.min():g} to {targs.max():g}: expected indices of names of classes, 0 to {len(vocab)-1}'
@@ -180,9 +187,9 @@ def _pass(learn, dl, act, vocab):
     "Probabilities, labels and losses of all pictures, on the CPU"
     name = getattr(learn.loss_func, '__name__', type(learn.loss_func).__name__)
     how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, _activation(learn.loss_func))
-    known = act not in (None,noop,noops)
+    known,act = act not in (None,noop,noops),act if how=='`act`' else partial(_of_logits, act=act or noop)
     def run(dl, with_loss):
-        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act or noop)
+        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
         return _as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses
     two = dl.new(num_workers=0, get_idxs=lambda: list(range(min(2, len(dl.dataset)))))

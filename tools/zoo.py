@@ -1,4 +1,4 @@
-"""Is `cam`'s own choice of layer and grid right? Asked of the classifiers of torchvision, timm and transformers
+"""Is `cam`'s own choice of layer and grid right? Asked of the classifiers of torchvision, timm, transformers and fastai
 
     python tools/zoo.py [--quick] [--only REGEX] [--library timm] [--again] [--out FILE]
 
@@ -26,8 +26,9 @@ from pathlib import Path
 
 warnings.filterwarnings('ignore')
 
-import numpy as np, timm, torch, torchvision, transformers
+import fastai.vision.all, numpy as np, timm, torch, torchvision, transformers
 from torch import nn
+from fastai.vision.learner import create_timm_model, create_vision_model
 from fastcore.script import call_parse
 from huggingface_hub.errors import StrictDataclassError
 from pytorch_grad_cam import EigenCAM, GradCAM
@@ -95,7 +96,12 @@ HF = dict(
     Swin=SWIN, DonutSwin=SWIN, Swinv2=SWIN, FocalNet=dict(image_size=224, patch_size=4, embed_dim=16, depths=[2,2,4,2]),
     Pvt=PYRAMID, PvtV2=PYRAMID, Cvt=dict(embed_dim=[16,32,64], num_heads=[1,2,4], depth=[1,2,6]),
     Levit=dict(image_size=224, hidden_sizes=[32,48,64], key_dim=[8,8,8], num_attention_heads=[2,3,4]),
-    Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]))
+    Hiera=dict(image_size=[224,224], embed_dim=16, depths=[2,2,4,2], num_heads=[1,2,4,8]),
+    CLIP=dict(vision_config=VIT), Siglip=dict(vision_config=VIT))
+
+# fastai's own, and what `vision_learner` makes of others: a body, and a head that pools in two ways
+FASTAI = '''xresnet18 xse_resnet18 xresnext18 resnet18 densenet121 vgg11_bn squeezenet1_1 alexnet
+    timm_convnext_zepto_rms timm_resnet10t timm_vit_tiny_patch16_224'''.split()
 
 QUICK = '''squeezenet1_1 mobilenet_v3_small levit_128s efficientvit_m0 mobilevit_xxs mnasnet_small
     hf_ResNet hf_ViT hf_Swin hf_Swinv2 hf_MobileViT hf_Hiera hf_PoolFormer'''.split()
@@ -130,6 +136,12 @@ def hf_net(name, size):
         except (TypeError, ValueError, StrictDataclassError) as e: err = e
     raise err
 
+def fastai_net(name, size):
+    name = name[3:]
+    if name.startswith('x'): return getattr(fastai.vision.all, name)(n_out=10)
+    if name.startswith('timm_'): return create_timm_model(name[5:], 10, pretrained=False)[0]
+    return create_vision_model(getattr(torchvision.models, name), 10, pretrained=False)
+
 def timm_size(name): return timm.get_pretrained_cfg(name).input_size[-1]
 def tv_size(name): return 299 if name=='inception_v3' else 256 if name.startswith('swin_v2') else 224
 
@@ -137,7 +149,7 @@ def cases():
     "(library, name, size, what makes it) of all"
     tv = [('torchvision', o, tv_size(o), tv_net) for o in torchvision.models.list_models(module=torchvision.models)]
     return (tv + [('timm', o, timm_size(o), timm_net) for o in TIMM]
-            + [('transformers', f'hf_{o}', 224, hf_net) for o in HF])
+            + [('transformers', f'hf_{o}', 224, hf_net) for o in HF] + [('fastai', f'fa_{o}', 224, fastai_net) for o in FASTAI])
 
 def kinds(name): return ('square', 'wide', 'odd') if name in ODD else ('square', 'wide')
 
@@ -155,7 +167,7 @@ def lively(net, x):
         p = p.data
         if p.numel()>1 and p.std()>1e-3 or p.mean().abs()>.1: continue
         if n.endswith('bias') or p.ndim==3 or 'bias_table' in n or 'pos' in n: p.normal_(0, .02)
-        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.4, .8)     # the scale of a layer or a branch
+        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.03, .1)     # the scale of a branch: what goes past it carries the places
         else: p.normal_(0, p[0].numel()**-.5)
     norms = [o for o in net.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)]
     for o in norms: o.train().momentum = None
@@ -427,7 +439,7 @@ def bare(net, x, row):
 def key():
     "What the results depend on"
     used = [inspect.getsource(inspect.getmodule(f)) for f in (cam, stages)]
-    libs = [version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam')]
+    libs = [version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'fastai', 'grad-cam')]
     here = Path(__file__).read_text().partition('# ---- the run')[0].partition('# ---- what is measured')
     return hashlib.sha256('\n'.join([*used, *libs, here[-1]]).encode()).hexdigest()[:12]
 
@@ -477,7 +489,7 @@ def save(out, rows):
     "Rows in the order of `cases`, a line each"
     order = {ident((*c,k)): i for i,(c,k) in enumerate((c,k) for c in cases() for k in kinds(c[1]))}
     rows = sorted((r for r in rows if ident(r) in order), key=lambda r: order[ident(r)])
-    libs = {o: version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'grad-cam', 'cifar_cam')}
+    libs = {o: version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'fastai', 'grad-cam', 'cifar_cam')}
     about = json.dumps(dict(limits=dict(share=SHARE, match=MATCH, follow=FOLLOW, gap=GAP), versions=libs))
     lines = ',\n'.join(json.dumps(r) for r in rows)
     if out: Path(out).write_text(f'{{"about": {about},\n"rows": [\n{lines}\n]}}\n')
@@ -487,12 +499,12 @@ def save(out, rows):
 def main(
     quick:bool=False, # A handful, for continuous integration; nothing is kept
     only:str='', # Names that this regular expression finds
-    library:str='', # torchvision, timm or transformers
+    library:str='', # torchvision, timm, transformers or fastai
     kind:str='', # square, wide or odd
     again:str='', # Also those whose outcome this finds: wrong, refused
     stale:bool=False, # Keep rows that were made by another version of what they depend on
     jobs:int=1, # Processes at once
-    limit:int=300, # Seconds a row
+    limit:int=600, # Seconds a row
     out:str='' # The results, and where they are kept; by default benchmarks/results/zoo.json
 ):
     "Ask all of them"

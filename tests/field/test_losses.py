@@ -79,3 +79,23 @@ def test_probe():
     with learn.no_bar(), learn.no_logging(): learn.fit(1, cbs=probe)
     after = CAMInterpretation.from_learner(learn).table
     np.testing.assert_allclose(probe.table.prob, after.prob[:2], atol=1e-5)
+
+class Several(nn.Module):
+    "A network that gives more than logits"
+    def __init__(self, net, wrap):
+        super().__init__()
+        self.net,self.wrap = net,wrap
+    def forward(self, x): return self.wrap(self.net(x))
+
+@pytest.mark.parametrize('wrap,get', [(lambda y: (y,2*y), lambda o: o[0]), (lambda y: dict(out=y, aux=2*y), lambda o: o['out']),
+    (lambda y: dict(logits=y, more=2*y), lambda o: o['logits'])], ids=['tuple','dict','logits'])
+def test_several_outputs(wrap, get):
+    "Refused with the way on, which works; the `logits` of Hugging Face are taken"
+    learn = learner(dls_of(LABELS), loss=lambda p,y: F.cross_entropy(get(p), y))
+    plain = CAMInterpretation.from_learner(learner(dls_of(LABELS)))
+    learn.model = Several(learn.model, wrap)
+    words = 'no probabilities' if 'logits' in wrap(torch.zeros(1)) else 'not a tensor: give .*act='
+    with pytest.raises(ValueError, match=words): CAMInterpretation.from_learner(learn)
+    with pytest.warns(UserWarning, match='no loss of each picture'):
+        interp = CAMInterpretation.from_learner(learn, act=lambda o: get(o).softmax(1))
+    np.testing.assert_allclose(interp.preds, plain.preds, atol=1e-6)
