@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from .imports import *
 from .archives import unpack
 
-# %% ../nbs/00_files.ipynb #d7e5b0b9
+# %% ../nbs/00_files.ipynb #4cb3f975
 _turns = 'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90'.split()   # EXIF's 2 to 8
 
 def _upright(im):
@@ -26,7 +26,7 @@ def _upright(im):
     except Exception: return im   # Pillow has many errors for what is damaged
     return im.transpose(Image.Transpose[_turns[how-2]]) if how in range(2, 9) else im
 
-# %% ../nbs/00_files.ipynb #29fd701a
+# %% ../nbs/00_files.ipynb #14a94241
 def _grey8(im):
     "A grey picture of 12 or 16 bits as one of 8; `bits` in its `info` says of how many"
     a = np.asarray(im).astype(np.int64)
@@ -38,7 +38,7 @@ def _grey8(im):
     if top: res.info['bits'] = bits   # black is black
     return res
 
-# %% ../nbs/00_files.ipynb #dd6b1150
+# %% ../nbs/00_files.ipynb #7bcea47b
 def _on_white(im):
     "A picture with transparency, put on white"
     im = im.convert('RGBA')
@@ -52,6 +52,7 @@ def _as_rgb(im):
     if im.mode[0]=='I': im = _grey8(im)
     elif im.has_transparency_data: im = _on_white(im)
     im = im.convert('RGB')
+    im.info = {k: v for k,v in im.info.items() if k=='bits'}   # what EXIF data says is done
     msg = 'it uses 12 of the 16 bits that its colours have: scale it, or save it with 8 bits'
     if deep and 'bits' not in im.info and np.asarray(im).max() in range(1, 16): raise ValueError(msg)
     return im
@@ -100,7 +101,7 @@ def valid_name(
     if found[1:]: warn(f'{path} has {" and ".join(found)}: {found[0]} is the set that is used')
     return found[0]
 
-# %% ../nbs/00_files.ipynb #8b4db75c
+# %% ../nbs/00_files.ipynb #86c154e4
 _suffixes = {f'.{o}' for o in
     """apng avif avifs bmp bw cur dcx dds dib fit fits flc fli gif heic heif hif icb icns ico im j2c j2k jfif jp2 jpc jpe
     jpeg jpf jpg jpx msp pbm pcx pfm pgm png pnm ppm psd pxr qoi ras rgb rgba sgi tga tif tiff vda vst webp xbm
@@ -113,7 +114,7 @@ def _check_names(names, folder):
     bad = first(o for o in names if re.search('[\ud800-\udfff]', o))
     if bad: raise ValueError(f'the name {ascii(bad)} in {ascii(str(folder))} is not UTF-8: rename it')
 
-# %% ../nbs/00_files.ipynb #d3a3c4d9
+# %% ../nbs/00_files.ipynb #87ab1ab4
 def _check_class(folder, n=None):
     "Count the files of a class that are skipped, by suffix; `ValueError` for folders, no pictures, or not `n` of them"
     found = [o for o in os.scandir(folder) if o.name[0]!='.']
@@ -134,14 +135,14 @@ def _skipped(other, before=''):
     kinds = ', '.join(f'{n:,} {o}' for o,n in other.most_common(5))
     return f'{before} {sum(other.values()):,} files of other kinds ({kinds})' if other else ''
 
-# %% ../nbs/00_files.ipynb #0a60da52
+# %% ../nbs/00_files.ipynb #86493c96
 def class_name(
     fn # A picture's path
 ):
     "The name of the folder that a picture is in, in Unicode's composed form"   # without a type, which fastai would take for its input's
     return unicodedata.normalize('NFC', Path(fn).parent.name)
 
-# %% ../nbs/00_files.ipynb #f0d1c5d3
+# %% ../nbs/00_files.ipynb #c456f737
 def _classes(folder):
     "The class folders in `folder`, by name; `ValueError` if it has none, or pictures beside them"
     found = sorted(folder.iterdir())
@@ -163,9 +164,9 @@ def check_folder(
 ) -> Path: # The same folder
     "Raise `FileNotFoundError` or `ValueError`, in words, if `path` is not laid out as train/<class>/ and test/<class>/"
     path = Path(path)
+    _check_names([str(path)], path.parent)
     if not path.is_dir(): raise FileNotFoundError(f'no folder {path}: {_folder("a data set")}')
     if not (path/'train').is_dir(): raise ValueError(f'no folder train in {path}: {_folder(path)}')
-    _check_names([str(path)], path)
     sets,other = [path/'train',path/valid_name(path)],Counter()
     train,valid = map(_classes, sets)
     msg = f'only one class, {first(train)!r}, in {sets[0]}: a classifier needs two or more'
@@ -210,7 +211,7 @@ def write_whole(
     finally: Path(f.name).unlink(missing_ok=True)
     _sync(fn.parent)
 
-# %% ../nbs/00_files.ipynb #76dad479
+# %% ../nbs/00_files.ipynb #eb68be4f
 def _become(tmp, folder):
     "Give `tmp` the name `folder`; `FileExistsError` if another process was first"
     _open_up(tmp, 0o777)
@@ -253,7 +254,7 @@ def staged(
         for o in made:
             with suppress(OSError): o.rmdir()
 
-# %% ../nbs/00_files.ipynb #4b65d6f2
+# %% ../nbs/00_files.ipynb #eab51469
 def _write_png(x, folder, i):
     "Write the array `x` as the picture number `i` in `folder`"
     folder.mkdir(parents=True, exist_ok=True)
@@ -281,7 +282,7 @@ def digits_path(
         for i,(split,y,x) in enumerate(_digits()): _write_png(x, tmp/split/y, i)
     return dest
 
-# %% ../nbs/00_files.ipynb #97ac8b96
+# %% ../nbs/00_files.ipynb #a686c875
 def _sha256(fn):
     with open(fn, 'rb') as f:
         if hasattr(hashlib, 'file_digest'): return hashlib.file_digest(f, 'sha256').hexdigest()
@@ -300,7 +301,7 @@ def _unpack(arch):
         for o in root.iterdir(): o.rename(tmp/o.name)
     return dest
 
-# %% ../nbs/00_files.ipynb #45c8337d
+# %% ../nbs/00_files.ipynb #f4be50eb
 def _from_fastai(dest):
     "fastai's CIFAR-10, which fastai puts in its place"
     return check_folder(untar_data(URLs.CIFAR), counts=(5000,1000))
@@ -370,5 +371,5 @@ def picture_files(
     ranked = sorted((i,f) for fs in classes.values() for i,f in enumerate(fs))
     return L(f for _,f in ranked[:n]).sorted()
 
-# %% ../nbs/00_files.ipynb #3b83e768
+# %% ../nbs/00_files.ipynb #9a53a5fb
 document(__name__)
