@@ -24,9 +24,13 @@ def whole(
     if not s.isdecimal() or int(s)<1: raise ArgumentTypeError(f'is {s}: give a whole number above 0')
     return int(s)
 
+# %% ../nbs/13_cli.ipynb #349d2272
 def _layers(s): return s.replace(',', ' ').split() or None
 
-def _command(): return ' '.join(['cifar-cam', *sys.argv[1:]]) if Path(sys.argv[0]).name in ('cifar-cam','__main__.py') else 'cifar_cam.cli'
+def _command():
+    "What was typed, or, from Python, what was called"
+    typed = Path(sys.argv[0]).name in ('cifar-cam','__main__.py')
+    return ' '.join(['cifar-cam', *sys.argv[1:]]) if typed else 'cifar_cam.cli'
 
 # %% ../nbs/13_cli.ipynb #3962a91f
 @call_parse
@@ -34,7 +38,7 @@ def train(
     data:str='cifar10', # cifar10, digits (offline), or a folder or .tgz with train/<class>/ and test/<class>/
     out:str='', # Run folder; by default a new one under runs/
     recipe:str='baseline', # Recipe
-    epochs:whole=None, # Passes over the training set; by default the recipe's, and for the digits 4, the last two at a fifth of the rate
+    epochs:whole=None, # Passes over the training set; by default the recipe's, for the digits 4, two of them slower
     n_train:whole=None, # Training pictures, spread evenly over the classes; by default all
     n_valid:whole=None, # Validation pictures, likewise
     width:whole=64, # Channels of the network's first stage
@@ -57,7 +61,8 @@ def train(
     return learn.run
 
 # %% ../nbs/13_cli.ipynb #b7e9a9f7
-_files = dict(curves='curves.png', mistakes='misclassified.png', maps='cams.png', predictions='predictions.csv', report='report.html')
+_files = dict(curves='curves.png', mistakes='misclassified.png', maps='cams.png', predictions='predictions.csv',
+              report='report.html')
 
 def _summary(interp, folder):
     "Say how good it is, and what lies where"
@@ -74,7 +79,7 @@ def run(
     k:whole=10, # Mistakes with maps; twice as many in the gallery
     layers:str='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:str='gradcam', # Method for the maps, one that cam_methods() lists
-    target:str='predicted', # Class that the maps are for: predicted, actual, both, contrast (the one against the other), or a class
+    target:str='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
     mistakes:int=100, # Mistakes in report.html; 0: no report
     **kwargs
 ):
@@ -93,7 +98,7 @@ def explain(
     k:whole=10, # Mistakes with maps; twice as many in the gallery
     layers:str='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:str='gradcam', # Method for the maps, one that cam_methods() lists
-    target:str='predicted', # Class that the maps are for: predicted, actual, both, contrast (the one against the other), or a class
+    target:str='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
     mistakes:int=100, # Mistakes in report.html; 0: no report
     export:str='' # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
 ):
@@ -110,21 +115,32 @@ def doctor():
     for k,v in facts.items(): print(f'{k:16s}{v}')
     print('\n'.join(f'note: {o}' for o in notes) or 'nothing to remark')
 
+# %% ../nbs/13_cli.ipynb #3d223e4d
+def _as_option(msg):
+    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
+    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
+    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
+
 # %% ../nbs/13_cli.ipynb #43df8dd4
 _commands = dict(run=run, train=train, explain=explain, doctor=doctor)
 
-def _usage():
-    what = [f'  {k:10s}{f.__doc__}' for k,f in _commands.items()]
-    return '\n'.join(['usage: cifar-cam COMMAND [options]', '', 'Train ResNet18 on CIFAR-10, and see where it looked for every mistake.', '',
-                      *what, '', 'cifar-cam COMMAND --help shows the options of a command.'])
+_usage = """usage: cifar-cam COMMAND [options]
 
+Train ResNet18 on CIFAR-10, and see where it looked for every mistake.
+
+{}
+
+cifar-cam COMMAND --help shows the options of a command."""
+
+def _help(): return _usage.format('\n'.join(f'  {k:10s}{f.__doc__}' for k,f in _commands.items()))
+
+# %% ../nbs/13_cli.ipynb #80df922f
 def _quiet():
     "No warnings of libraries about one another; those about data and results stay"
     import warnings
     for c in FutureWarning,DeprecationWarning: warnings.filterwarnings('ignore', category=c)
     warnings.formatwarning = lambda msg, *_, **__: f'cifar-cam: {" ".join(str(msg).split())}\n'
 
-# %% ../nbs/13_cli.ipynb #3d223e4d
 def _parser_error(msg): raise CliError(re.sub('^argument (.*?): is ', r'\1 is ', msg))
 
 def _go(name, args):
@@ -137,11 +153,6 @@ def _go(name, args):
     kw = vars(p.parse_args(args))
     f(**{k: v for k,v in kw.items() if k in signature(f).parameters})
 
-def _as_option(msg):
-    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
-    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
-    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
-
 # %% ../nbs/13_cli.ipynb #e78d6d54
 def main(
     argv=None # Arguments; None: those of the shell
@@ -149,7 +160,7 @@ def main(
     "The command `cifar-cam`"
     name,*args = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
     try:
-        if name in ('-h','--help'): print(_usage())
+        if name in ('-h','--help'): print(_help())
         elif name=='--version':
             from cifar_cam import __version__
             print(__version__)

@@ -8,16 +8,18 @@ Docs: https://OWNER.github.io/cifar_cam/data.html.md"""
 __all__ = ['Square', 'cifar_block', 'read_images', 'image_stats', 'cached_images', 'ArrayDL', 'cifar_dls']
 
 # %% ../nbs/02_data.ipynb #46fd0cc2
-import functools, os, random, hashlib, sys, tempfile
+import faulthandler, os, random, hashlib, sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from warnings import warn
+from filelock import FileLock, Timeout
 from PIL import ImageOps
 from .imports import *
 from .files import *
-from .files import _valid_names
+from .files import _read, _valid_names
 from .augment import AlbumentationsTransform, BatchAug
 
-# %% ../nbs/02_data.ipynb #4b83c2f0
+# %% ../nbs/02_data.ipynb #a5fea971
 class Square(Transform):
     "The middle square of a picture, scaled to `size` x `size` pixels"
     order = 1
@@ -49,33 +51,49 @@ def cifar_block(
     if 0<len(on_device)<len(L(augs)): raise TypeError(msg)
     if not isinstance(augs, AlbumentationsTransform): augs = AlbumentationsTransform(None if on_device else augs)
     return DataBlock(
-        blocks=(ImageBlock(RGBImage), CategoryBlock), get_y=parent_label,
+        blocks=(ImageBlock(RGBImage), CategoryBlock), get_y=class_name,
         get_items=partial(_both, n_train=n_train, n_valid=n_valid, seed=seed),
         splitter=GrandparentSplitter('train', list(_valid_names)),
         item_tfms=[Square(size), augs], batch_tfms=[*on_device, Normalize.from_stats(*stats)])
 
-# %% ../nbs/02_data.ipynb #045b54c1
-def read_images(
-    files, # Paths of pictures
-    size:int=32 # Height and width in pixels
-) -> np.ndarray: # uint8, n x size x size x 3
-    "Read `files` into one array, in threads"
-    res,square = np.empty((len(files),size,size,3), np.uint8),Square(size)
+# %% ../nbs/02_data.ipynb #69c0577b
+def _read_into(res, files, size):
+    "Read `files` into the array `res`, in threads, and count of how many bits they are"
+    square,deep = Square(size),Counter()
     def read(ids):
-        for i in ids: res[i] = np.asarray(square(RGBImage.create(files[i])))
+        for i in ids:
+            im = RGBImage(_read(files[i]))
+            if 'bits' in im.info: deep[im.info['bits']] += 1
+            res[i] = np.asarray(square(im))
     with ThreadPoolExecutor(defaults.cpus) as ex:
-        futures = [ex.submit(read, ids) for ids in chunked(range(len(files)), 500)]
+        futures = [ex.submit(read, ids) for ids in chunked(range(len(files)), 50)]
         try:
             for o in futures: o.result()
         except BaseException:
             ex.shutdown(cancel_futures=True)
             raise
+    return deep
+
+def _check_deep(deep):
+    "Say, once for all pictures, that they are taken for 12 bits; `ValueError` if it can't be so"
+    msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, and {deep[16]:,} have: '
+           'nobody can say what is white; save all with 8 bits')
+    if len(deep)>1: raise ValueError(msg)
+    if deep[12]: warn(f'{deep[12]:,} 16-bit pictures with no value above 4,095 are read as of 12 bits')
+
+def read_images(
+    files, # Paths of pictures
+    size:int=32 # Height and width in pixels
+) -> np.ndarray: # uint8, n x size x size x 3
+    "Read `files` into one array, in threads"
+    res = np.empty((len(files),size,size,3), np.uint8)
+    _check_deep(_read_into(res, files, size))
     return res
 
-# %% ../nbs/02_data.ipynb #638f98de
-def _mean_std(x):
-    "Mean and standard deviation of bytes, from 0 to 1"
-    n,v = np.bincount(x.ravel(), minlength=256),np.arange(256)/255
+# %% ../nbs/02_data.ipynb #32c91c35
+def _mean_std(n):
+    "Mean and standard deviation, from 0 to 1, of bytes of which there are `n` of each value"
+    v = np.arange(256)/255
     mean = (n*v).sum()/n.sum()
     return mean,((n*(v-mean)**2).sum()/n.sum())**.5
 
@@ -83,33 +101,60 @@ def image_stats(
     images # uint8, n x height x width x 3
 ) -> tuple: # Mean and standard deviation of red, green and blue, from 0 to 1
     "Mean and standard deviation of all pixels, exact; the deviation is 1/255 at least, since it is divided by"
-    means,stds = zip(*(_mean_std(images[...,c]) for c in range(3)))
+    counts,at_once = np.zeros((3,256), int),max(1, 2**22//images[0].size)   # little memory, however many there are
+    for i,c in itertools.product(range(0, len(images), at_once), range(3)):
+        counts[c] += np.bincount(images[i:i+at_once,...,c].ravel(), minlength=256)
+    means,stds = zip(*map(_mean_std, counts))
     return [round(float(o),4) for o in means],[round(max(float(o),1/255),4) for o in stds]
 
-# %% ../nbs/02_data.ipynb #085b9ad8
+# %% ../nbs/02_data.ipynb #32416645
+_reader = 2   # one more whenever the pixels that are read from a file change
+
+def _cache_home():
+    "The folder in which arrays are kept"
+    home = os.getenv('FASTAI_HOME') or os.getenv('XDG_CACHE_HOME') or '~/.cache'
+    return Path(os.path.expanduser(home))/'cifar_cam'
+
 def _kept_in(folder, files, size):
     "Where the pictures of `folder` are kept: under a fingerprint of their names, sizes and times"
-    sha = hashlib.sha256()
+    sha,place = hashlib.sha256(f'{_reader}\n'.encode()),folder.resolve()
     for f in files:
         s = f.stat()
-        sha.update(f'{f.relative_to(folder)} {s.st_size} {s.st_mtime_ns}\n'.encode())
-    return folder.parent/'.cifar_cam'/f'{folder.name}-{size}-{sha.hexdigest()[:16]}.npy'
+        sha.update(os.fsencode(f.relative_to(folder)) + f' {s.st_size} {s.st_mtime_ns}\n'.encode())
+    home = f'{place.parent.name[:50]}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}'
+    return _cache_home()/home/f'{folder.name}-{size}-{sha.hexdigest()[:16]}.npy'
 
+# %% ../nbs/02_data.ipynb #5719ec50
 def _load(fn, shape):
-    "The array kept in `fn`, memory-mapped; None if it is not there, cut short or of another shape"
-    try: res = np.load(fn, mmap_mode='r')
-    except (OSError, ValueError): return None
-    return res if res.shape==shape else None
+    "The array kept in `fn`, memory-mapped; None if it is not there, cut short, or not what we keep"
+    try: res = np.lib.format.open_memmap(fn, mode='r')
+    except Exception: return None   # numpy has many errors for what is no array
+    if not faulthandler.is_enabled():
+        with suppress(Exception): faulthandler.enable(sys.__stderr__)
+    return res if (res.shape,res.dtype,res.flags.c_contiguous)==(shape,np.uint8,True) else None
 
-def _keep(fn, images):
-    "Keep `images` in the file `fn`, and no others of its folder and size; the array itself where nothing can be kept"
+def _write_images(f, files, size):
+    "Write the pictures `files` to the open file `f` as `np.save` does, some 64 MB at a time"
+    deep,at_once = Counter(),max(1, 2**26//(3*size*size))
+    np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=(len(files),size,size,3)))
+    for part in chunked(files, at_once):
+        res = np.empty((len(part),size,size,3), np.uint8)
+        deep += _read_into(res, part, size)
+        f.write(res)
+    _check_deep(deep)
+
+# %% ../nbs/02_data.ipynb #1d4b5acc
+def _keep(fn, files, size):
+    "Keep the pictures `files` in the file `fn`; False if that can't be"
     try:
-        fn.parent.mkdir(exist_ok=True)
-        write_whole(fn, lambda f: np.save(f, images))   # another process may have been first: its file is the same
-        for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
-            if o!=fn: o.unlink(missing_ok=True)
-        return np.load(fn, mmap_mode='r')
-    except OSError: return images   # a folder or disk that takes no files
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(fn.parent/'lock', timeout=0):
+            for o in fn.parent.glob('.*.npy-*'): o.unlink(missing_ok=True)
+            write_whole(fn, lambda f: _write_images(f, files, size))
+            for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
+                if o!=fn: o.unlink(missing_ok=True)
+        return True
+    except (OSError, Timeout, NotImplementedError): return False
 
 # %% ../nbs/02_data.ipynb #ab57b781
 def cached_images(
@@ -117,11 +162,13 @@ def cached_images(
     folder, # The train or test folder of a data set
     size:int=32 # Height and width in pixels
 ) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where `files` are all of `folder`, sorted
-    "`read_images`, with the pictures of the whole folder kept in a file beside it"
-    every = get_image_files(folder).sorted()
-    fn,whole = _kept_in(Path(folder), every, size),list(files)==list(every)
-    kept = _load(fn, (len(every),size,size,3))
-    if kept is None: return _keep(fn, read_images(files, size)) if whole else read_images(files, size)
+    "`read_images`, with the pictures of the whole folder kept in the user's cache folder"
+    folder = Path(folder)
+    every = picture_files(folder)
+    fn,shape,whole = _kept_in(folder, every, size),(len(every),size,size,3),list(files)==list(every)
+    kept = _load(fn, shape)
+    if kept is None and whole and _keep(fn, every, size): kept = _load(fn, shape)
+    if kept is None: return read_images(files, size)
     if whole: return kept
     at = {f:i for i,f in enumerate(every)}
     return kept[[at[f] for f in files]]
@@ -146,7 +193,7 @@ class ArrayDL(TfmdDL):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
         self.rng = random.Random(f'{self.seed} {done}')
 
-# %% ../nbs/02_data.ipynb #fc4c083f
+# %% ../nbs/02_data.ipynb #a05ede47
 @patch
 def before_iter(self:ArrayDL):
     super(ArrayDL, self).before_iter()
@@ -156,7 +203,7 @@ def before_iter(self:ArrayDL):
     on_device = [o for o in self.after_batch.fs if isinstance(o, BatchAug)]
     for i,o in enumerate(on_device): o.seed((self.epoch_seed+rank)<<8 | 16*i)
 
-# %% ../nbs/02_data.ipynb #e36f033a
+# %% ../nbs/02_data.ipynb #cf45b233
 @patch
 @contextmanager
 def _seeded(self:ArrayDL, s):
@@ -170,7 +217,7 @@ def _seeded(self:ArrayDL, s):
 def do_item(self:ArrayDL, s):
     with self._seeded(s): return super(ArrayDL, self).do_item(s)
 
-# %% ../nbs/02_data.ipynb #9ff9a36b
+# %% ../nbs/02_data.ipynb #425705cf
 @patch(as_prop=True)
 def whole(self:ArrayDL):
     "Can batches be cut from the array? Not if there is an item transform that this class does not know"
@@ -183,7 +230,7 @@ def targets(self:ArrayDL):
     if self._targets is None: self._targets = torch.stack([tensor(o) for o in self.dataset.tls[1]])
     return self._targets
 
-# %% ../nbs/02_data.ipynb #53a4937e
+# %% ../nbs/02_data.ipynb #2ce70579
 def _batch(x, y): return TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(torch.from_numpy(y))
 
 class _Sent:
@@ -191,7 +238,7 @@ class _Sent:
     def __init__(self, *arrays): self.arrays = arrays
     def __reduce__(self): return _batch,self.arrays
 
-# %% ../nbs/02_data.ipynb #b3c93f76
+# %% ../nbs/02_data.ipynb #59de925a
 def _change(xs, tfm, aug):
     "Change the pictures `xs` in their places, by the pipeline `aug` of `tfm`"
     tfm.seeded(aug)
@@ -207,14 +254,14 @@ def create_batches(self:ArrayDL, samps):
     if not self.whole: yield from super(ArrayDL, self).create_batches(samps); return
     tfm = first(o for o in self.after_item.fs if isinstance(o, AlbumentationsTransform))
     aug = tfm and tfm.pipeline(self.after_item.split_idx)
-    for b in chunked(samps, self.bs, self.drop_last):
+    for b in self.chunkify(samps):
         x = self.images[b]
         if aug:
             with self._seeded(b[0]): _change(x, tfm, aug)
         make = _Sent if torch.utils.data.get_worker_info() and x.nbytes<=2**21 else _batch
         yield make(x, self.targets[b].numpy())
 
-# %% ../nbs/02_data.ipynb #1107375c
+# %% ../nbs/02_data.ipynb #d367bf52
 @patch
 def new(self:ArrayDL,
     dataset=None, # `Datasets`; None: the same
@@ -226,7 +273,35 @@ def new(self:ArrayDL,
     else: cls = cls or TfmdDL
     return super(ArrayDL, self).new(dataset, cls, **kwargs)
 
-# %% ../nbs/02_data.ipynb #5419fbde
+# %% ../nbs/02_data.ipynb #755e9abe
+@patch(as_prop=True)
+def joined(self:ArrayDL):
+    "Does a last training picture, which would be a batch of its own, join the batch before it?"
+    training = getattr(self.dataset, 'split_idx', None)==0 and num_distrib()<2
+    return training and not self.prebatched and not self.drop_last and self.n>self.bs>1 and self.n%self.bs==1
+
+@patch
+def __len__(self:ArrayDL): return super(ArrayDL, self).__len__()-self.joined
+
+@patch
+def sample(self:ArrayDL):
+    "The pictures of a worker's batches; the last one goes where its batch is"
+    last,ids = len(self)-1,self._DataLoader__idxs
+    return (o for i,o in enumerate(ids) if min(i//(self.bs or 1), last)%self.num_workers==self.offs)
+
+@patch
+def chunkify(self:ArrayDL, b):
+    "Cut `b` into batches"
+    batches = super(ArrayDL, self).chunkify(b)
+    if not self.joined: yield from batches; return
+    before = next(batches, [])
+    for o in batches:
+        if len(o)==1: before = before+o; break
+        yield before
+        before = o
+    if len(before): yield before
+
+# %% ../nbs/02_data.ipynb #a6230055
 @contextmanager
 def _one_thread(on_cpu, cv):
     "One thread of torch's where `on_cpu`, and none of OpenCV's, `cv`, where it is given; afterwards as many as before"
@@ -251,12 +326,17 @@ def __iter__(self:ArrayDL):
         cv = None
         yield b
 
-# %% ../nbs/02_data.ipynb #7ee1c569
+# %% ../nbs/02_data.ipynb #93f556a4
+def _in_both(train, valid):
+    "How many of the pictures `valid` are among `train`, to the pixel"
+    seen = {hash(o.tobytes()) for o in train}
+    return sum(hash(o.tobytes()) in seen for o in valid)
+
 def _source(path, dsets, images, **kwargs):
     "What the pictures were, for a run's record, down to a fingerprint of their pixels, names and order"
     sha = hashlib.sha256()
     for o in images: sha.update(o)
-    for o in dsets.items: sha.update('/'.join(o.parts[-3:]).encode())
+    for o in dsets.items: sha.update(os.fsencode('/'.join(o.parts[-3:])))
     n_train,n_valid = map(len, images)
     return dict(path=str(path.resolve()), n_train=n_train, n_valid=n_valid, **kwargs, fingerprint=sha.hexdigest()[:16])
 
@@ -265,6 +345,7 @@ def _workers(block, device):
     busy = device.type!='cpu' and any(isinstance(o, AlbumentationsTransform) and o.pipeline(0) for o in block.item_tfms)
     return min(defaults.cpus, 16) if busy else 0
 
+# %% ../nbs/02_data.ipynb #7ee1c569
 def cifar_dls(
     path, # A folder with train/<class>/ and test/<class>/, such as `cifar10_path()` gives
     bs:int=64, # Pictures in a batch
@@ -279,12 +360,14 @@ def cifar_dls(
 ) -> DataLoaders: # With `source`: what the pictures were, for a run's record
     "Read a folder of pictures into memory, and serve it as fastai `DataLoaders`"
     for k,v in dict(bs=bs, size=size).items():
-        if v<1: raise ValueError(f'{k} is {v}: give a whole number above 0')
+        if v<1 or v!=int(v): raise ValueError(f'{k} is {v}: give a whole number above 0')
     path,device = check_folder(path),torch.device(device or default_device())
     block = cifar_block(augs, size, stats or cifar_stats, n_train, n_valid, seed)
     dsets = block.datasets(path)
     folders = path/'train',path/valid_name(path)
     images = [cached_images(o.items, folder, size) for o,folder in zip((dsets.train,dsets.valid), folders)]
+    both = _in_both(*images)
+    if both: warn(f'{both:,} of the {len(images[1]):,} pictures in {folders[1]} are among those in {folders[0]}, to the pixel')
     stats = [list(map(float, o)) for o in stats or image_stats(images[0])]
     on_device = [o for o in block.batch_tfms if isinstance(o, BatchAug)]
     dls = dsets.dataloaders(
@@ -295,5 +378,5 @@ def cifar_dls(
     dls.source = _source(path, dsets, images, seed=seed, size=size, bs=bs, stats=stats)
     return dls
 
-# %% ../nbs/02_data.ipynb #e2a3dd2c
+# %% ../nbs/02_data.ipynb #6fd8ad99
 document(__name__)

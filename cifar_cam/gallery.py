@@ -9,7 +9,7 @@ __all__ = ['ProbeCallback']
 
 # %% ../nbs/11_gallery.ipynb #d4800da9
 import json, textwrap
-import sklearn.metrics as skm
+import matplotlib as mpl, sklearn.metrics as skm
 from .imports import *
 from .files import *
 from .models import *
@@ -17,12 +17,34 @@ from .cam import *
 from .interp import *
 
 # %% ../nbs/11_gallery.ipynb #71ea3296
+def _wrapped(texts, width):
+    "`texts`, each on as many lines as it takes"
+    return '\n'.join(L(textwrap.wrap(o, width) for o in texts).concat())
+
 def _axes(ax, figsize):
     "`ax`, or that of a new figure, which is not shown twice"
     if ax is not None: return ax
     fig,ax = plt.subplots(figsize=figsize, layout='constrained')
     plt.close(fig)
     return ax
+
+def _plain(drawn):
+    "The figure of what is drawn, its text as it is: a `$` in the name of a class or a file begins no formula"
+    for o in drawn.findobj(mpl.text.Text): o.set(parse_math=False, text=as_text(o.get_text()))
+    return drawn.figure
+
+def _done(fig):
+    "`fig`, with plain text, and closed: it is not shown twice"
+    plt.close(fig)
+    return _plain(fig)
+
+# %% ../nbs/11_gallery.ipynb #f1add179
+def _list_confused(ax, n, pairs):
+    "Under a matrix of `n` classes, the pairs that are most confused; names of classes as large as they may be, or none"
+    size,width = 600/n,int(11*ax.figure.get_figwidth())
+    said = [f'{a} → {b}: {k:,}' for a,b,k in pairs] or ['none']
+    ax.tick_params(labelsize=size, length=0, labelbottom=size>4, labelleft=size>4)
+    ax.set_xlabel(_wrapped(['predicted', ' ', 'most confused:', *said], width))
 
 # %% ../nbs/11_gallery.ipynb #9659e559
 @patch
@@ -31,19 +53,22 @@ def plot_confusion_matrix(self:CAMInterpretation,
     title:str='Confusion matrix', # Above the figure
     cmap:str='Blues', # A matplotlib colour map
     norm_dec:int=2, # Decimals of shares
-    plot_txt:bool=True, # Write the figures into the cells
+    plot_txt:bool=True, # Write the figures into the cells, of up to 40 classes
     ax=None, # Where to draw; None: a new figure
-    figsize=None # Inches, of the new figure; None: to fit
+    figsize=None # Inches, of the new figure; None: to fit, up to 12x12
 ) -> plt.Figure:
-    "The confusion matrix, with fastai's arguments"
-    cm,side = self.confusion_matrix(),max(3.5, .5*len(self.vocab)+1.2)
+    "The confusion matrix, with fastai's arguments; of many classes without figures, but the most confused are listed"
+    cm,n = self.confusion_matrix(),len(self.vocab)
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
-    ax = _axes(ax, figsize or (side,side))
-    shown = skm.ConfusionMatrixDisplay(cm, display_labels=self.vocab)
-    shown.plot(include_values=plot_txt, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
-        values_format=f'.{norm_dec}f' if normalize else 'd', text_kw=dict(fontsize=8))
+    side = min(max(3.5, .5*n+1.2), 12)
+    ax,many = _axes(ax, figsize or (side,side)),n>40
+    names = [o if len(o)<=30 else o[:29]+'…' for o in map(as_text, self.vocab)]
+    shown = skm.ConfusionMatrixDisplay(cm, display_labels=names)
+    shown.plot(include_values=plot_txt and not many, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
+        values_format=f'.{norm_dec}f' if normalize else 'd', text_kw=dict(fontsize=8 if n<=24 else 6))
     ax.set(title=title, xlabel='predicted', ylabel='actual')
-    return ax.figure
+    if many: _list_confused(ax, n, self.most_confused()[:5])
+    return _plain(ax)
 
 # %% ../nbs/11_gallery.ipynb #24fe581e
 @patch
@@ -77,13 +102,10 @@ def _chosen(self:CAMInterpretation, k, idxs, by):
     return list(self.table.iloc[idxs].itertuples())
 
 # %% ../nbs/11_gallery.ipynb #3ce1daee
-def _wrapped(texts, width):
-    "`texts`, each on as many lines as it takes"
-    return '\n'.join(L(textwrap.wrap(o, width) for o in texts).concat())
-
 def _title(r, doubtful=(), width=26):
     "Actual → predicted and the probability; index and file; and whether the label is doubtful"
-    said = [f'{r.actual} → {r.predicted} ({r.prob:.0%})', f'#{r.idx} {Path(r.file).name}']
+    file = '' if r.file==str(r.idx) else ' '+Path(r.file).name   # a data set without files
+    said = [f'{r.actual} → {r.predicted} ({r.prob:.0%})', f'#{r.idx}{file}']
     return _wrapped(said + ['label doubtful']*(r.idx in doubtful), width)
 
 # %% ../nbs/11_gallery.ipynb #2bb507d8
@@ -105,8 +127,7 @@ def _gallery(ims, titles, ncols, figsize, title):
     for ax in axs.flat[len(ims):]: ax.axis('off')
     for ax,im,t in zip(axs.flat, ims, titles): _tile(ax, im, t)
     fig.suptitle(title, fontsize=9)
-    plt.close(fig)
-    return fig
+    return _done(fig)
 
 # %% ../nbs/11_gallery.ipynb #ce278cc9
 def _nothing(n, figsize=(6,1.5)):
@@ -114,8 +135,7 @@ def _nothing(n, figsize=(6,1.5)):
     fig,ax = plt.subplots(figsize=figsize)
     ax.text(.5, .5, f'no mistakes among {n:,} pictures', ha='center', va='center')
     ax.axis('off')
-    plt.close(fig)
-    return fig
+    return _done(fig)
 
 @patch
 def plot_misclassified(self:CAMInterpretation,
@@ -161,7 +181,10 @@ def _evidence(maps, target):
     return f'evidence for class {maps.whose(0)}'
 
 # %% ../nbs/11_gallery.ipynb #38c814de
-def _two_titles(r): return f'{_title(r)}\nfor {r.predicted}',f'for {r.actual}'
+def _two_titles(rows, maps):
+    "Titles of two rows a picture, which say whose evidence each is of"
+    first = [f'{_title(r)}\nfor {maps.whose(2*i)}' for i,r in enumerate(rows)]
+    return L(zip(first, [f'for {maps.whose(2*i+1)}' for i in range(len(rows))])).concat()
 
 @patch
 def plot_cams(self:CAMInterpretation,
@@ -180,9 +203,10 @@ def plot_cams(self:CAMInterpretation,
     if not rows: return _nothing(len(self.table))
     idxs,titles = [r.idx for r in rows],[_title(r) for r in rows]
     maps = self.cams(idxs, layers, method, target)
-    if len(maps)>len(rows): idxs,titles = np.repeat(idxs, 2).tolist(),L(rows).map(_two_titles).concat()
+    if len(maps)>len(rows): idxs,titles = np.repeat(idxs, 2).tolist(),_two_titles(rows, maps)
     title = f'{maps.method}: {_evidence(maps, target)}'
-    return maps.show(self.pictures(idxs), titles, title, native=native, shared_scale=shared_scale, figsize=figsize)
+    fig = maps.show(self.pictures(idxs), titles, title, native=native, shared_scale=shared_scale, figsize=figsize)
+    return _done(fig)
 
 # %% ../nbs/11_gallery.ipynb #b3b8dd0b
 @patch
@@ -205,8 +229,7 @@ def plot_mean_maps(self:CAMInterpretation,
         else: _tile(ax, np.zeros((1,1,4)), title)
     bar = fig.colorbar(im, ax=axs, shrink=.8, format='{x:.0%}') if any(n for _,n in means) else None
     if bar: bar.set_label('share of evidence', fontsize=8)
-    plt.close(fig)
-    return fig
+    return _done(fig)
 
 # %% ../nbs/11_gallery.ipynb #ab3f3151
 class ProbeCallback(Callback):
@@ -220,19 +243,19 @@ class ProbeCallback(Callback):
     ):
         self.rows,self.method = interp._chosen(None, idxs, 'loss'),method
         idxs = [r.idx for r in self.rows]
-        self.x,self.ims,self.vocab,self.maps,self._seen = interp.inputs(idxs),interp.pictures(idxs),interp.vocab,[],[]
+        self.x,self.ims,self.interp,self.maps,self._seen = interp.inputs(idxs),interp.pictures(idxs),interp,[],[]
         self.layer = layer or usable_layers(interp.learn, self.x)[-1]
 
     def after_epoch(self):
         if hasattr(self, 'lr_finder'): return   # its steps are undone
         self.maps.append(cam(self.learn.model, self.x, None, self.layer, self.method))
-        probs = self.maps[-1].logits.softmax(1)
+        probs = self.interp._probs(self.maps[-1].logits)
         self._seen += [self._row(r, p) for r,p in zip(self.rows, probs)]
 
     def _row(self, r, p):
         "What the network says of a picture now"
-        i,own = int(p.argmax()),list(self.vocab).index(r.actual)
-        return dict(epoch=len(self.maps), idx=r.idx, file=r.file, actual=r.actual, predicted=self.vocab[i],
+        i,own = int(p.argmax()),int(self.interp.targs[r.idx])
+        return dict(epoch=len(self.maps), idx=r.idx, file=r.file, actual=r.actual, predicted=self.interp.vocab[i],
                     prob=float(p[i]), prob_actual=float(p[own]), correct=i==own)
 
     @property
@@ -271,8 +294,7 @@ def plot(self:ProbeCallback,
     for ax,r in zip(axs[:,0], self.rows):
         ax.set_ylabel(_wrapped([f'{r.actual} #{r.idx}'], 14), rotation=0, ha='right', va='center', fontsize=8)
     fig.suptitle(f'{layer}, evidence for what was predicted; blue frame: right, orange: wrong', fontsize=9)
-    plt.close(fig)
-    return fig
+    return _done(fig)
 
 # %% ../nbs/11_gallery.ipynb #4b89a2a2
 @patch
@@ -285,7 +307,7 @@ def save(self:CAMInterpretation,
     with staged(folder) as tmp:
         self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)
-        self.table.to_csv(tmp/'predictions.csv', index=False)
+        self._to_csv(tmp/'predictions.csv')
         (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
     return Path(folder)
 

@@ -9,7 +9,6 @@ __all__ = ['PagePath', 'check_explain', 'explain_run']
 
 # %% ../nbs/12_report.ipynb #2fc7be9c
 import base64, hashlib, io
-from collections import defaultdict
 from datetime import date as Date
 from importlib.util import find_spec
 from numbers import Integral
@@ -24,6 +23,7 @@ from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
 from .interp import *
+from .gallery import *
 
 # %% ../nbs/12_report.ipynb #e565272d
 def _uri(a):
@@ -147,8 +147,8 @@ def _listed(d):
 def _data_words(data):
     "Which pictures, if that is known"
     if not data.get('fingerprint'): return ''
-    n = f"{data['n_train']:,} training pictures, {data['n_valid']:,} to validate"
-    return f"{Path(data['path']).name}, {n}; fingerprint {data['fingerprint']}"
+    n = '{n_train:,} training pictures, {n_valid:,} to validate; fingerprint {fingerprint}'.format(**data)
+    return f"{Path(data['path']).name}, {n}"
 
 def _facts(config, today):
     "What is known of a run, as pairs for the page"
@@ -218,9 +218,9 @@ def _about(self:CAMInterpretation, title, today, doubt):
     config = getattr(self.learn, 'config', {})
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
-    facts = _facts(config, today or Date.today().isoformat())
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=f'{len(self.table):,}',
-                cards=self._cards(doubt), doubt=self._doubt_words(doubt), facts=facts)
+                cards=self._cards(doubt), doubt=self._doubt_words(doubt),
+                facts=_facts(config, today or Date.today().isoformat()))
 
 @patch
 def _figures(self:CAMInterpretation):
@@ -238,10 +238,9 @@ def _gallery_of(self:CAMInterpretation, k, layers, method, faithfulness, doubt):
     "The gallery: what `gallery.html` needs, and the data of `gallery.js`"
     doubtful = set() if doubt is None else set(doubt.idx)
     mistakes,cells,controls = self._gallery_data(k, layers, method, faithfulness, doubtful)
-    targets = list(mistakes[0]['maps']) if mistakes else []
     pairs = {f'{a},{b}': n for (a,b),n in _pairs(self.confusion_matrix()).items()}
-    data = dict(classes=list(map(str, self.vocab)), layers=list(cells), cells=cells, targets=targets,
-                mistakes=mistakes, n_mistakes=int((~self.table.correct).sum()), pairs=pairs)
+    data = dict(classes=list(map(str, self.vocab)), layers=list(cells), cells=cells, mistakes=mistakes, pairs=pairs,
+                targets=list(mistakes[0]['maps']) if mistakes else [], n_mistakes=int((~self.table.correct).sum()))
     h,w = self.inputs([0]).shape[-2:] if mistakes else (1,1)
     name = getattr(method, '__name__', method)
     return dict(data=data, controls=controls, evidence=_evidence, aspect=f'{w}/{h}', method=name)

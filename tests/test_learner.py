@@ -4,7 +4,7 @@ import ctypes, subprocess, sys, warnings
 import pytest
 from fastcore.test import expect_fail, test_close as close
 from filelock import FileLock
-from cifar_cam.all import Callback, SGD, checkpoints, cifar_dls, digits_path, recipe, resnet18, resnet_learner, set_seed, torch
+from cifar_cam.all import Callback, SGD, checkpoints, cifar_dls, digits_path, recipe, cifar_resnet18, resnet_learner, set_seed, torch
 
 SMALL = recipe('fast', epochs=4, bs=32, dropout=.1)
 linux = pytest.mark.skipif(sys.platform!='linux' or not hasattr(ctypes.CDLL(None), 'mallopt'), reason='glibc has it')
@@ -13,7 +13,7 @@ def small():
     "A learner with all that is random, on a few digits"
     dls = cifar_dls(digits_path(), SMALL.bs, SMALL.make_augs(), n_train=96, n_valid=32)
     set_seed(1)
-    return resnet_learner(dls, resnet18(dls.c, 4, SMALL.dropout), SMALL)
+    return resnet_learner(dls, cifar_resnet18(dls.c, 4, SMALL.dropout), SMALL)
 
 class Break(Callback):
     "Raise in the middle of an epoch, as Ctrl-C does"

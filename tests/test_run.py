@@ -3,7 +3,7 @@ import json, shutil
 
 import pytest
 from fastcore.test import expect_fail, test_eq as same
-from cifar_cam.all import (Recipe, SimpleNamespace, baseline_augs, cifar_dls, digits_path, imagenet_stats, load_run, resnet18,
+from cifar_cam.all import (Recipe, SimpleNamespace, baseline_augs, cifar_dls, digits_path, imagenet_stats, load_run, cifar_resnet18,
                            resnet_learner, run_config, set_seed)
 
 TRAIN,VALID = 100,50
@@ -12,7 +12,7 @@ def digits(**kw): return cifar_dls(digits_path(), **dict(dict(augs=baseline_augs
 
 def trained(dls):
     set_seed(1)
-    learn = resnet_learner(dls, resnet18(dls.c, 4), precision='fp32')
+    learn = resnet_learner(dls, cifar_resnet18(dls.c, 4), precision='fp32')
     with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
     return learn
 

@@ -24,6 +24,9 @@ top = Path(__file__).resolve().parent.parent
 max_line,max_cell,max_module,max_row = 140,40,350,2
 # rule, place as the fault names it, and why it may be so
 excuses = [
+    ('module', 'cifar_cam/files.py', 'the floor of the house: reading, checking and writing files, in small cells'),
+    ('module', 'cifar_cam/data.py', 'what is read once and the loaders over it are one subject, in small cells'),
+    ('module', 'cifar_cam/interp.py', 'what a pass takes, refuses and asks of a table is one subject, in small cells'),
 ]
 faults = []
 
@@ -150,11 +153,14 @@ def files():
         fns = [o for o in (top/folder).rglob('*') if o.suffix in ('.py','.html','.css','.js')]
         for fn in sorted(fns):
             if fn.name=='_modidx.py': continue
-            code = fn.read_text(encoding='utf-8')
-            rows.append({'file': at(fn), 'lines': len(code.splitlines()), 'longest line': check_lines(at(fn), code)})
+            text = fn.read_text(encoding='utf-8')
+            lines = text.splitlines()
+            code = [o for o in lines if o.strip() and not o.startswith('#')]
+            rows.append({'file': at(fn), 'lines': len(lines), 'of code': len(code), 'longest line': check_lines(at(fn), text)})
     table(rows)
-    lines = sum(o['lines'] for o in rows if re.fullmatch(r'cifar_cam/.*\.py', o['file']))
-    print(f'  {lines:,} lines in the package, templates and _modidx.py left out\n')
+    package = [o for o in rows if re.fullmatch(r'cifar_cam/.*\.py', o['file'])]
+    lines,code = (sum(o[k] for o in package) for k in ('lines','of code'))
+    print(f'  {lines:,} lines in the modules of the package, _modidx.py left out; {code:,} of them neither blank nor a comment\n')
 
 def main():
     notebooks()

@@ -1,0 +1,102 @@
+"Loss functions that say nothing of probabilities: torch's own are known, of the others the rows are looked at"
+from functools import partial
+
+import numpy as np, pytest
+from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, torch
+from cifar_cam.all import CAMInterpretation
+from people import dls_of, learner
+
+LABELS = ['cat','dog','owl']*4
+WEIGHT = torch.tensor([1.,2.,3.])
+SOFTMAX = [CrossEntropyLossFlat(), CrossEntropyLossFlat(weight=WEIGHT), LabelSmoothingCrossEntropy(), FocalLoss(),
+    FocalLossFlat(), nn.CrossEntropyLoss(), nn.CrossEntropyLoss(weight=WEIGHT), nn.CrossEntropyLoss(label_smoothing=.1),
+    F.cross_entropy, partial(F.cross_entropy, label_smoothing=.1)]
+
+def of(loss, **kwargs):
+    learn = learner(dls_of(LABELS), loss=loss)
+    interp = CAMInterpretation.from_learner(learn, **kwargs)
+    with torch.no_grad(): return interp,learn.model(interp.inputs(range(12))).softmax(1)
+
+@pytest.mark.parametrize('loss', SOFTMAX, ids=lambda o: getattr(o, '__name__', str(o)))
+def test_logits(loss):
+    interp,probs = of(loss)
+    np.testing.assert_allclose(interp.preds, probs, atol=1e-6)
+    assert interp.table.prob.between(0, 1).all() and (interp.preds.sum(1)-1).abs().max()<1e-5
+
+def test_losses_are_the_loss_function_s():
+    interp,probs = of(nn.CrossEntropyLoss(weight=WEIGHT))
+    own = probs[range(12),interp.targs].log()*WEIGHT[interp.targs]
+    np.testing.assert_allclose(interp.table.loss, -own, rtol=1e-4)
+
+@pytest.mark.parametrize('loss', [nn.NLLLoss(), F.nll_loss])
+def test_log_probabilities(loss):
+    learn = learner(dls_of(LABELS), loss=loss)
+    learn.model.head.append(nn.LogSoftmax(1))
+    interp = CAMInterpretation.from_learner(learn)
+    np.testing.assert_allclose(interp.preds.sum(1), np.ones(12), atol=1e-5)
+    np.testing.assert_allclose(interp.table.loss, -np.log(interp.table.prob_actual), rtol=1e-4)
+
+def squared(pred, y): return (pred-F.one_hot(y, 3)).pow(2).mean()
+
+@pytest.mark.parametrize('loss', [squared, nn.MultiMarginLoss(), lambda p,y: F.cross_entropy(p, y)])
+def test_unknown(loss):
+    "Refused with the way on; with `act` it works, and a loss that is only the mean is replaced, which is said"
+    with pytest.raises(ValueError, match='no probabilities, by the loss function .*act='): of(loss)
+    softmax = partial(torch.softmax, dim=1)
+    if isinstance(loss, nn.Module): interp,probs = of(loss, act=softmax)
+    else:
+        with pytest.warns(UserWarning, match='gives no loss of each picture'): interp,probs = of(loss, act=softmax)
+        np.testing.assert_allclose(interp.table.loss, -np.log(interp.table.prob_actual), rtol=1e-4)
+    np.testing.assert_allclose(interp.preds, probs, atol=1e-6)
+
+def test_model_that_ends_in_softmax():
+    learn = learner(dls_of(LABELS), loss=squared)
+    learn.model.head.append(nn.Softmax(1))
+    with pytest.warns(UserWarning, match='squared gives no loss'): interp = CAMInterpretation.from_learner(learn)
+    assert interp.table.prob.between(0, 1).all()
+
+def test_act_that_makes_none():
+    with pytest.raises(ValueError, match='by `act`'): of(CrossEntropyLossFlat(), act=torch.sigmoid)
+
+def test_refused_before_the_pass():
+    "Two pictures are enough to see it"
+    learn,seen = learner(dls_of(LABELS), loss=nn.MultiMarginLoss()),[]
+    learn.model.register_forward_hook(lambda m, x, out: seen.append(len(out)))
+    with pytest.raises(ValueError, match='no probabilities'): CAMInterpretation.from_learner(learn)
+    assert sum(seen)<=2
+
+@pytest.mark.parametrize('n_out', [1, 2, 8, 1000])
+def test_number_of_outputs(n_out):
+    words = rf'gives {n_out:,} figures a picture, and there are 3 classes \(cat, dog, owl\)'
+    with pytest.raises(ValueError, match=words):
+        CAMInterpretation.from_learner(learner(dls_of(LABELS), n_out, lambda p,y: p.mean()))
+
+def test_probe():
+    "The callback that watches pictures has the same probabilities"
+    learn = learner(dls_of(LABELS), loss=nn.CrossEntropyLoss(label_smoothing=.1))
+    interp = CAMInterpretation.from_learner(learn)
+    probe = interp.probe_callback([0,1], 'body')
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, cbs=probe)
+    after = CAMInterpretation.from_learner(learn).table
+    np.testing.assert_allclose(probe.table.prob, after.prob[:2], atol=1e-5)
+
+class Several(nn.Module):
+    "A network that gives more than logits"
+    def __init__(self, net, wrap):
+        super().__init__()
+        self.net,self.wrap = net,wrap
+    def forward(self, x): return self.wrap(self.net(x))
+
+@pytest.mark.parametrize('wrap,get', [
+    (lambda y: (y,2*y), lambda o: o[0]), (lambda y: dict(out=y, aux=2*y), lambda o: o['out']),
+    (lambda y: dict(logits=y, more=2*y), lambda o: o['logits'])], ids=['tuple','dict','logits'])
+def test_several_outputs(wrap, get):
+    "Refused with the way on, which works; the `logits` of Hugging Face are taken"
+    learn = learner(dls_of(LABELS), loss=lambda p,y: F.cross_entropy(get(p), y))
+    plain = CAMInterpretation.from_learner(learner(dls_of(LABELS)))
+    learn.model = Several(learn.model, wrap)
+    words = 'no probabilities' if 'logits' in wrap(torch.zeros(1)) else 'not a tensor: give .*act='
+    with pytest.raises(ValueError, match=words): CAMInterpretation.from_learner(learn)
+    with pytest.warns(UserWarning, match='no loss of each picture'):
+        interp = CAMInterpretation.from_learner(learn, act=lambda o: get(o).softmax(1))
+    np.testing.assert_allclose(interp.preds, plain.preds, atol=1e-6)

@@ -1,0 +1,91 @@
+"What a model may give: objects, dictionaries, several tensors, one logit, probabilities, another number than there are classes"
+import warnings
+from types import SimpleNamespace
+import pytest, torch
+from torch import nn
+from fieldnets import Plain, is_map, made, own, pics
+from cifar_cam.all import cam
+
+class Gives(nn.Module):
+    "A plain network, and what becomes of its logits"
+    def __init__(self, wrap, **kw):
+        super().__init__()
+        self.net,self.wrap = Plain(**kw),wrap
+    def forward(self, x): return self.wrap(self.net(x))
+
+def learner(net, vocab): return SimpleNamespace(model=net, dls=SimpleNamespace(vocab=vocab))     # what `cam` knows of a Learner
+
+def refused(*args, **kw):
+    with pytest.raises((ValueError,TypeError)) as e: cam(*args, **kw)
+    assert '\n' not in str(e.value)
+    return str(e.value)
+
+@pytest.mark.parametrize('wrap', [lambda y: SimpleNamespace(logits=y), lambda y: SimpleNamespace(loss=None, logits=y, hidden_states=(y,))], ids=['alone','with more'])
+def test_logits_of_an_object(wrap):
+    net,x = made(Gives, wrap),pics()
+    is_map(cam(net, x), own(net.net, x, net.net.three))
+
+@pytest.mark.parametrize('wrap', [lambda y: dict(out=y, aux=2*y), lambda y: (y,2*y), lambda y: [y,2*y]], ids=['dict','tuple','list'])
+def test_several_tensors_are_a_question(wrap):
+    said = refused(made(Gives, wrap), pics())
+    assert 'output=' in said
+    if isinstance(wrap(torch.zeros(1)), dict): assert 'out' in said and 'aux' in said
+
+def test_which_of_several():
+    x = pics()
+    for wrap,output in ((lambda y: dict(out=y, aux=y.flip(1)*3), 'out'), (lambda y: (y.flip(1)*3,y), 1), (lambda y: dict(a=dict(b=y)), lambda o: o['a']['b']),
+                        (lambda y: SimpleNamespace(scores=y), 'scores')):
+        net = made(Gives, wrap)
+        maps = cam(net, x, output=output)
+        is_map(maps, own(net.net, x, net.net.three))
+        torch.testing.assert_close(maps.logits, net.net(x).detach())
+
+def test_an_output_that_is_not_there():
+    x = pics()
+    assert 'aux' in refused(made(Gives, lambda y: dict(out=y, aux=y)), x, output='third')
+    refused(made(Gives, lambda y: (y,y)), x, output=2)
+
+def test_one_logit():
+    net,x = made(Plain, n_out=1),pics(6)
+    net.head.lin.bias.data -= net(x).detach().mean()     # both classes are predicted
+    y,one = net(x).detach().flatten(),own(net, x, net.three, lambda o: o)
+    is_map(cam(net, x, 1), one)
+    is_map(cam(net, x, 0), -one)
+    maps = cam(net, x)
+    assert list(maps.targets)==(y>0).int().tolist()
+    is_map(maps, torch.where((y>0)[:,None,None], one, -one))
+    assert 'class' in refused(net, x, 2)
+
+def test_one_logit_without_its_axis():
+    "`squeeze(1)`, as losses for two classes want it: the same maps, or a line that says what was given"
+    net,x = made(Gives, lambda y: y.squeeze(1), n_out=1),pics()
+    try: maps = cam(net, x, 1)
+    except ValueError as e: assert '\n' not in str(e) and 'logits' in str(e)
+    else: is_map(maps, own(net.net, x, net.net.three, lambda o: o))
+
+def test_one_logit_has_two_names():
+    net,x = made(Plain, n_out=1),pics()
+    one = own(net, x, net.three, lambda o: o)
+    is_map(cam(learner(net, ['cat','dog']), x, 'dog'), one)
+    is_map(cam(learner(net, ['cat','dog']), x, 'cat'), -one)
+
+@pytest.mark.parametrize('last', [nn.Softmax(1),nn.Sigmoid()], ids=['softmax','sigmoid'])
+def test_probabilities_are_noticed(last):
+    net = nn.Sequential(*made(Plain).children(), last).eval()
+    with pytest.warns(UserWarning, match='output='): maps = cam(net, pics(4))
+    assert 'prob' in repr(maps).lower() or 'softmax' in repr(maps).lower() or 'sigmoid' in repr(maps).lower()
+
+def test_logits_are_no_probabilities():
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        cam(made(Plain), pics(4))
+
+@pytest.mark.parametrize('n_out,vocab', [(512,['a','b']), (1000,['a','b']), (2,['a','b','c']), (1,['a','b','c']), (1,['a'])])
+def test_as_many_outputs_as_names(n_out, vocab):
+    said = refused(learner(made(Plain, n_out=n_out), vocab), pics())
+    assert str(n_out) in said and str(len(vocab)) in said
+
+def test_places_instead_of_logits():
+    "A segmentation network"
+    said = refused(made(nn.Sequential, nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 1)), pics())
+    assert 'larger' not in said

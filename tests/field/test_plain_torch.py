@@ -1,0 +1,84 @@
+"Data sets of torch alone, which know neither names of classes nor files"
+import numpy as np, pytest
+from fastai.vision.all import CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
+from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset
+from cifar_cam.all import CAMInterpretation
+from people import Net, pairs, picture
+
+LABELS = [0,1,2]*4
+NAMES = ['cat','dog','owl']
+
+def learner(data, kind=TorchDL, n_out=3, loss=None):
+    torch.manual_seed(1)
+    dls = DataLoaders(*[kind(data, 4, shuffle=True) for _ in range(2)])
+    return Learner(dls, Net(n_out), loss or nn.CrossEntropyLoss())
+
+def fastai_dl(data, bs, **kwargs): return DataLoader(data, bs=bs, **kwargs)
+
+@pytest.mark.parametrize('kind', [TorchDL, fastai_dl])
+def test_names_are_given(kind):
+    learn = learner(pairs(LABELS), kind)
+    with pytest.raises(ValueError, match='does not say what its classes are called.*vocab='):
+        CAMInterpretation.from_learner(learn)
+    interp = CAMInterpretation.from_learner(learn, vocab=NAMES)
+    assert interp.table.actual.tolist()==NAMES*4 and interp.table.file.tolist()==list(map(str, range(12)))
+    with torch.no_grad(): probs = learn.model(pairs(LABELS).tensors[0]).softmax(1)
+    np.testing.assert_allclose(interp.preds, probs, atol=1e-6)
+    assert interp.cams([0], 'body', target='owl').targets==[2]
+    assert interp.plot_cams(2, 'body') and interp.plot_misclassified(2)
+    assert 'run' not in repr(interp) and 'data' not in repr(interp)   # nothing is known of them
+    ims = interp.pictures([0,3])
+    np.testing.assert_allclose(ims, pairs(LABELS).tensors[0][[0,3]].permute(0,2,3,1)*255, atol=1)
+
+def test_from_dsets():
+    learn = Learner(DataLoaders.from_dsets(pairs(LABELS), pairs(LABELS), bs=4), Net(3), CrossEntropyLossFlat())
+    assert CAMInterpretation.from_learner(learn, vocab=NAMES).table.actual.tolist()==NAMES*4
+
+@pytest.mark.parametrize('loss', [nn.CrossEntropyLoss(), nn.MultiMarginLoss(), lambda p,y: p.mean()])
+def test_labels_are_no_indices(loss):
+    "Labels 1 to 3 for three classes: a loss function of torch's stumbles over them or not, and the reason is said"
+    with pytest.raises(ValueError, match='labels go from 1 to 3: expected indices of classes, 0 to 2'):
+        CAMInterpretation.from_learner(learner(pairs([1,2,3]*4), loss=loss), vocab=NAMES, act=nn.Softmax(1))
+
+def test_wrong_number_of_names():
+    with pytest.raises(ValueError, match='3 figures a picture, and there are 2 classes'):
+        CAMInterpretation.from_learner(learner(pairs([0,1]*6)), vocab=NAMES[:2])
+
+@pytest.fixture
+def folder(tmp_path):
+    for i,c in enumerate(NAMES*2):
+        (tmp_path/'photos'/c).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(i)).save(tmp_path/'photos'/c/f'{i}.png')
+    return tmp_path/'photos'
+
+def test_torchvision(folder):
+    "An `ImageFolder` has names of classes and files, also as a part of it"
+    from torchvision import transforms as T
+    from torchvision.datasets import ImageFolder
+    data = ImageFolder(folder, T.Compose([T.ToTensor(), T.Normalize([.4]*3, [.2]*3)]))
+    interp = CAMInterpretation.from_learner(learner(data))
+    assert interp.table.actual.tolist()==['cat','cat','dog','dog','owl','owl']
+    assert interp.table.file[0].endswith('photos/cat/0.png')
+    assert 'photos' in repr(interp)
+    some = CAMInterpretation.from_learner(learner(Subset(data, [4,0])))
+    assert some.table.file.tolist()==interp.table.file[[4,0]].tolist() and some.table.actual.tolist()==['owl','cat']
+    im = interp.pictures([0])[0]   # normalised, nobody says how: stretched, not cut off
+    assert im.min()==0 and im.max()==255 and (im==0).mean()<.1
+
+class Stream(IterableDataset):
+    def __iter__(self): return iter(pairs(LABELS))
+
+def test_refused_in_words():
+    learn = learner(pairs(LABELS))
+    x = torch.rand(3, 16, 16)
+    for data,words in ((Stream(), 'a stream'), (pairs([]), 'no pictures'), (pairs(LABELS).tensors[0], 'no labels'),
+                       ([dict(image=1, label=0)]*4, 'a batch is a dict'), ([(x,'cat')]*4, 'one class a picture')):
+        dl = TorchDL(data, 4)
+        with pytest.raises(ValueError, match=words): CAMInterpretation.from_learner(learn, dl=dl, vocab=NAMES)
+
+def test_one_data_set():
+    "A learner with training data alone"
+    learn = Learner(DataLoaders(TorchDL(pairs(LABELS), 4)), Net(3), nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match='has 1 data sets, and none is number 1: give `dl=`'):
+        CAMInterpretation.from_learner(learn, vocab=NAMES)
+    assert len(CAMInterpretation.from_learner(learn, dl=TorchDL(pairs(LABELS), 4), vocab=NAMES).table)==12

@@ -1,0 +1,91 @@
+"Networks that were scripted, traced, exported, quantised or made under inference mode: the right map, or one clear line"
+import copy, pytest, torch
+from torch import nn
+from fieldnets import Plain, is_map, made, own, pics
+from cifar_cam.all import cam, usable_layers
+
+def right_or_said(net, x, want):
+    "The right map, or a refusal in one line that says nothing false"
+    try: maps = cam(net, x)
+    except (ValueError,TypeError) as e:
+        said = str(e)
+        assert '\n' not in said and 'did not run' not in said and 'larger' not in said, said
+    else: is_map(maps, want)
+
+def base():
+    net,x = made(Plain),pics()
+    return net,x,own(net, x, net.three)
+
+@pytest.mark.filterwarnings('ignore')
+def test_script():
+    net,x,want = base()
+    right_or_said(torch.jit.script(net), x, want)
+
+@pytest.mark.filterwarnings('ignore')
+def test_trace():
+    net,x,want = base()
+    right_or_said(torch.jit.trace(net, x), x, want)
+
+@pytest.mark.filterwarnings('ignore')
+def test_frozen_script():
+    net,x,want = base()
+    right_or_said(torch.jit.freeze(torch.jit.script(net)), x, want)
+
+def test_export():
+    net,x,want = base()
+    right_or_said(torch.export.export(net, (x,)).module(), x, want)
+
+def test_exported_program_is_no_module():
+    net,x,_ = base()
+    with pytest.raises(TypeError) as e: cam(torch.export.export(net, (x,)), x)
+    assert '\n' not in str(e.value)
+
+def test_fx():
+    net,x,want = base()
+    traced = torch.fx.symbolic_trace(net)
+    right_or_said(traced, x, want)
+    is_map(cam(traced, x, layers='three.1'), want)
+
+@pytest.mark.filterwarnings('ignore')
+def test_quantised():
+    "Linear layers in 8 bits: the convolutions are as before, and no gradient passes the head"
+    net,x,want = base()
+    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(net), {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises((ValueError,TypeError)) as e: cam(quantised, x)
+    said = str(e.value)
+    assert '\n' not in said and 'did not run' not in said and 'larger' not in said, said
+
+def test_made_under_inference_mode():
+    with torch.inference_mode(): net = made(Plain)
+    right_or_said(net, pics(), base()[2])
+
+def test_pictures_made_under_inference_mode():
+    net,_,want = base()
+    with torch.inference_mode():
+        x = pics()
+        maps = cam(net, x)
+    is_map(maps, want)
+
+def test_under_no_grad():
+    net,x,want = base()
+    with torch.no_grad(): is_map(cam(net, x), want)
+
+def test_parametrized_weights():
+    "weight_norm and its kind"
+    net,x,_ = base()
+    torch.nn.utils.parametrizations.weight_norm(net.three[0])
+    is_map(cam(net, x), own(net, x, net.three))
+    assert 'three' in usable_layers(net, x)
+
+def test_lazy_modules():
+    net = nn.Sequential(nn.LazyConv2d(6, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(4)).eval()
+    try: cam(net, pics())
+    except (ValueError,TypeError) as e: assert '\n' not in str(e)
+
+def test_a_model_that_raises():
+    "Its own error reaches the user, with nothing left behind"
+    class Fails(Plain):
+        def forward(self, x): raise KeyError('mine')
+    net = made(Fails).train()
+    with pytest.raises(KeyError, match='mine'): cam(net, pics())
+    assert net.training and not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
