@@ -149,7 +149,7 @@ def _keep(fn, files, size):
     try:
         fn.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(fn.parent/'lock', timeout=0):
-            for o in fn.parent.glob('.*.npy-*'): o.unlink(missing_ok=True)
+            for o in fn.parent.glob('.*.unfinished'): o.unlink(missing_ok=True)
             write_whole(fn, lambda f: _write_images(f, files, size))
             for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
                 if o!=fn: o.unlink(missing_ok=True)
