@@ -24,7 +24,6 @@ top = Path(__file__).resolve().parent.parent
 max_line,max_cell,max_module,max_row = 140,40,350,2
 # rule, place as the fault names it, and why it may be so
 excuses = [
-    ('module', 'cifar_cam/interp.py', 'what a pass takes, refuses and asks of a table is one subject, in small cells'),
 ]
 faults = []
 
