@@ -8,9 +8,9 @@ Docs: https://OWNER.github.io/cifar_cam/data.html.md"""
 __all__ = ['Square', 'cifar_block', 'read_images', 'image_stats', 'cached_images', 'ArrayDL', 'cifar_dls']
 
 # %% ../nbs/02_data.ipynb #46fd0cc2
-import functools, os, random, hashlib, sys, tempfile
+import faulthandler, os, random, hashlib, sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from warnings import warn
 from filelock import FileLock, Timeout
 from PIL import ImageOps
@@ -19,7 +19,7 @@ from .files import *
 from .files import _read, _valid_names
 from .augment import AlbumentationsTransform, BatchAug
 
-# %% ../nbs/02_data.ipynb #8b52d147
+# %% ../nbs/02_data.ipynb #a5fea971
 class Square(Transform):
     "The middle square of a picture, scaled to `size` x `size` pixels"
     order = 1
@@ -56,13 +56,13 @@ def cifar_block(
         splitter=GrandparentSplitter('train', list(_valid_names)),
         item_tfms=[Square(size), augs], batch_tfms=[*on_device, Normalize.from_stats(*stats)])
 
-# %% ../nbs/02_data.ipynb #e16fafef
+# %% ../nbs/02_data.ipynb #69c0577b
 def _read_into(res, files, size):
     "Read `files` into the array `res`, in threads, and count of how many bits they are"
     square,deep = Square(size),Counter()
     def read(ids):
         for i in ids:
-            im = RGBImage.create(_read(files[i]))
+            im = RGBImage(_read(files[i]))
             if 'bits' in im.info: deep[im.info['bits']] += 1
             res[i] = np.asarray(square(im))
     with ThreadPoolExecutor(defaults.cpus) as ex:
@@ -90,7 +90,7 @@ def read_images(
     _check_deep(_read_into(res, files, size))
     return res
 
-# %% ../nbs/02_data.ipynb #bd92af95
+# %% ../nbs/02_data.ipynb #32c91c35
 def _mean_std(n):
     "Mean and standard deviation, from 0 to 1, of bytes of which there are `n` of each value"
     v = np.arange(256)/255
@@ -107,7 +107,7 @@ def image_stats(
     means,stds = zip(*map(_mean_std, counts))
     return [round(float(o),4) for o in means],[round(max(float(o),1/255),4) for o in stds]
 
-# %% ../nbs/02_data.ipynb #badce1ac
+# %% ../nbs/02_data.ipynb #32416645
 _reader = 2   # one more whenever the pixels that are read from a file change
 
 def _cache_home():
@@ -124,11 +124,13 @@ def _kept_in(folder, files, size):
     home = f'{place.parent.name[:50]}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}'
     return _cache_home()/home/f'{folder.name}-{size}-{sha.hexdigest()[:16]}.npy'
 
-# %% ../nbs/02_data.ipynb #8ccb5b43
+# %% ../nbs/02_data.ipynb #5719ec50
 def _load(fn, shape):
     "The array kept in `fn`, memory-mapped; None if it is not there, cut short, or not what we keep"
     try: res = np.lib.format.open_memmap(fn, mode='r')
     except Exception: return None   # numpy has many errors for what is no array
+    if not faulthandler.is_enabled():
+        with suppress(Exception): faulthandler.enable(sys.__stderr__)
     return res if (res.shape,res.dtype,res.flags.c_contiguous)==(shape,np.uint8,True) else None
 
 def _write_images(f, files, size):
@@ -141,13 +143,13 @@ def _write_images(f, files, size):
         f.write(res)
     _check_deep(deep)
 
-# %% ../nbs/02_data.ipynb #059204b6
+# %% ../nbs/02_data.ipynb #1d4b5acc
 def _keep(fn, files, size):
     "Keep the pictures `files` in the file `fn`; False if that can't be"
     try:
         fn.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(fn.parent/'lock', timeout=0):
-            for o in fn.parent.glob('.*.npy-*'): o.unlink(missing_ok=True)
+            for o in fn.parent.glob('.*.unfinished'): o.unlink(missing_ok=True)
             write_whole(fn, lambda f: _write_images(f, files, size))
             for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
                 if o!=fn: o.unlink(missing_ok=True)
@@ -191,7 +193,7 @@ class ArrayDL(TfmdDL):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
         self.rng = random.Random(f'{self.seed} {done}')
 
-# %% ../nbs/02_data.ipynb #6ca2e355
+# %% ../nbs/02_data.ipynb #a05ede47
 @patch
 def before_iter(self:ArrayDL):
     super(ArrayDL, self).before_iter()
@@ -201,7 +203,7 @@ def before_iter(self:ArrayDL):
     on_device = [o for o in self.after_batch.fs if isinstance(o, BatchAug)]
     for i,o in enumerate(on_device): o.seed((self.epoch_seed+rank)<<8 | 16*i)
 
-# %% ../nbs/02_data.ipynb #9d03b07a
+# %% ../nbs/02_data.ipynb #cf45b233
 @patch
 @contextmanager
 def _seeded(self:ArrayDL, s):
@@ -215,7 +217,7 @@ def _seeded(self:ArrayDL, s):
 def do_item(self:ArrayDL, s):
     with self._seeded(s): return super(ArrayDL, self).do_item(s)
 
-# %% ../nbs/02_data.ipynb #bd7a41ce
+# %% ../nbs/02_data.ipynb #425705cf
 @patch(as_prop=True)
 def whole(self:ArrayDL):
     "Can batches be cut from the array? Not if there is an item transform that this class does not know"
@@ -228,7 +230,7 @@ def targets(self:ArrayDL):
     if self._targets is None: self._targets = torch.stack([tensor(o) for o in self.dataset.tls[1]])
     return self._targets
 
-# %% ../nbs/02_data.ipynb #20ab4c6d
+# %% ../nbs/02_data.ipynb #2ce70579
 def _batch(x, y): return TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(torch.from_numpy(y))
 
 class _Sent:
@@ -236,7 +238,7 @@ class _Sent:
     def __init__(self, *arrays): self.arrays = arrays
     def __reduce__(self): return _batch,self.arrays
 
-# %% ../nbs/02_data.ipynb #3b738bcf
+# %% ../nbs/02_data.ipynb #59de925a
 def _change(xs, tfm, aug):
     "Change the pictures `xs` in their places, by the pipeline `aug` of `tfm`"
     tfm.seeded(aug)
@@ -259,7 +261,7 @@ def create_batches(self:ArrayDL, samps):
         make = _Sent if torch.utils.data.get_worker_info() and x.nbytes<=2**21 else _batch
         yield make(x, self.targets[b].numpy())
 
-# %% ../nbs/02_data.ipynb #9994e536
+# %% ../nbs/02_data.ipynb #d367bf52
 @patch
 def new(self:ArrayDL,
     dataset=None, # `Datasets`; None: the same
@@ -271,7 +273,7 @@ def new(self:ArrayDL,
     else: cls = cls or TfmdDL
     return super(ArrayDL, self).new(dataset, cls, **kwargs)
 
-# %% ../nbs/02_data.ipynb #c2036e1b
+# %% ../nbs/02_data.ipynb #755e9abe
 @patch(as_prop=True)
 def joined(self:ArrayDL):
     "Does a last training picture, which would be a batch of its own, join the batch before it?"
@@ -299,7 +301,7 @@ def chunkify(self:ArrayDL, b):
         before = o
     if len(before): yield before
 
-# %% ../nbs/02_data.ipynb #d7a7739e
+# %% ../nbs/02_data.ipynb #a6230055
 @contextmanager
 def _one_thread(on_cpu, cv):
     "One thread of torch's where `on_cpu`, and none of OpenCV's, `cv`, where it is given; afterwards as many as before"
@@ -324,7 +326,7 @@ def __iter__(self:ArrayDL):
         cv = None
         yield b
 
-# %% ../nbs/02_data.ipynb #0422daa8
+# %% ../nbs/02_data.ipynb #93f556a4
 def _in_both(train, valid):
     "How many of the pictures `valid` are among `train`, to the pixel"
     seen = {hash(o.tobytes()) for o in train}
@@ -376,5 +378,5 @@ def cifar_dls(
     dls.source = _source(path, dsets, images, seed=seed, size=size, bs=bs, stats=stats)
     return dls
 
-# %% ../nbs/02_data.ipynb #9b8fda75
+# %% ../nbs/02_data.ipynb #6fd8ad99
 document(__name__)

@@ -8,8 +8,8 @@ Docs: https://OWNER.github.io/cifar_cam/learner.html.md"""
 __all__ = ['PlainTensors', 'resnet_learner', 'distributed']
 
 # %% ../nbs/06_learner.ipynb #cbd87060
-import ctypes, shutil, signal, sys, threading, time
-from contextlib import contextmanager, nullcontext
+import ctypes, shutil, signal, sys, tempfile, threading, time
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from fastprogress.fastprogress import format_time
 from .imports import *
@@ -21,20 +21,29 @@ from .models import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _locked
+from .checkpoint import _locked, _rank
 
 # %% ../nbs/06_learner.ipynb #43166946
 class _Learner(Learner):
-    "fastai's, which leaves half precision whatever ends a batch"
+    "fastai's, which leaves half precision whatever ends a batch, and looks first whether it can write what it is to write"
     def one_batch(self, i, b):
         try: super().one_batch(i, b)
         finally:
             if hasattr(self, 'device_mixed_precision'): self.device_mixed_precision.leave()
+    def fit(self, n_epoch, lr=None, wd=None, cbs=None, **kwargs):
+        if any(isinstance(o, (SaveModelCallback,LRFinder)) for o in [*self.cbs,*L(cbs)]): self.check_path()
+        super().fit(n_epoch, lr, wd, cbs, **kwargs)
+    def save(self, file, **kwargs):
+        self.check_path()
+        return super().save(file, **kwargs)
+    def export(self, *args, **kwargs):
+        self.check_path()
+        super().export(*args, **kwargs)
 
 # %% ../nbs/06_learner.ipynb #5c1e0b02
 class PlainTensors(Callback):
     "Give the model tensors of no subclass: torch's compiler does not take fastai's"
-    order = 6
+    order,watches = 6,True
     def before_batch(self): self.learn.xb = tuple(cast(o, Tensor) for o in self.xb)
 
 # %% ../nbs/06_learner.ipynb #d5a9c302
@@ -69,14 +78,27 @@ def _sgd_opt(r, groups, lr, **kwargs):
     if len(opt.param_lists)==3: opt.set_hyper('wd', [r.wd, 0., 0.])
     return opt
 
+# %% ../nbs/06_learner.ipynb #5ebf301e
+def _can_write(path):
+    "Can `path` be written to, or made?"
+    return os.access(first(o for o in [Path(path).absolute(), *Path(path).absolute().parents] if o.exists()), os.W_OK)
+
+def _writable(dls):
+    "Where a learner keeps its files: beside the data, else here, or where temporary files go"
+    places = getattr(dls, 'path', '.'),'.',tempfile.gettempdir()
+    return Path(first(o for o in places if _can_write(o)) or '.')
+
+@patch
+def check_path(self:_Learner):
+    "`ValueError` if nothing can be written to `path`"
+    msg = f"can't write to {self.path}: set `learn.path` to a folder that you can write to, such as Path('/tmp')"
+    if not _can_write(self.path/self.model_dir): raise ValueError(msg)
+
 # %% ../nbs/06_learner.ipynb #748caed1
 def _learner_cbs(r, precision):
     "The callbacks that the recipe `r` and the precision ask for"
-    cbs = [History(), ChannelsLast()]
-    if r.l1 or r.l2: cbs.append(Penalty(r.l1, r.l2))
-    if r.label_smoothing: cbs.append(LabelSmoothing(r.label_smoothing))
-    if precision!='fp32': cbs.append(DeviceMixedPrecision(amp_mode=precision))
-    return cbs
+    cbs = [History(), ChannelsLast(), *recipe_cbs(replace(r, sizes=()))]   # sizes are for `fit_recipe`
+    return cbs if precision=='fp32' else [*cbs, DeviceMixedPrecision(amp_mode=precision)]
 
 def _compile(learn):
     "Compile the model of `learn` with torch's inductor"
@@ -103,7 +125,7 @@ def resnet_learner(
     if dls.device.type=='cpu': _keep_memory()
     if model is None: model = cifar_resnet18(dls.c, dropout=r.dropout)
     usual = dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r), opt_func=partial(_sgd_opt, r))
-    learn = _Learner(dls, model.to(dls.device), **usual | kwargs)
+    learn = _Learner(dls, model.to(dls.device), **usual | dict(path=_writable(dls)) | kwargs)
     learn.add_cbs(_learner_cbs(r, precision))
     if compile: _compile(learn)
     learn.recipe,learn.precision,learn.compiled = r,precision,compile
@@ -131,7 +153,7 @@ def _fit_kept(learn, ck, n_epoch, lr, cbs, **kwargs):
 def fit_recipe(self:Learner,
     n_epoch:int=None, # Passes over the training set; None: the recipe's
     lr:float=None, # Learning rate at the start of step decay, or at the peak of one cycle; None: the recipe's
-    checkpoint=None, # A folder for a `Checkpoint` after each epoch; None: none are made
+    checkpoint=None, # A folder for a `Checkpoint` after each epoch, or one in a folder that is locked; None: none are made
     resume:bool=False, # Go on after the last epoch that `checkpoint` has, or start if it has none?
     cbs=None, # More callbacks
     **kwargs # More of the recipe to change, such as `schedule` or `sizes`; or more for `fit`
@@ -145,7 +167,9 @@ def fit_recipe(self:Learner,
     lrs = _group_lrs(self.opt, r)
     cbs = L(schedule(r, lrs), ProgressiveResizing(r.sizes) if r.sizes else None).filter()+L(cbs)
     if not checkpoint: return self.fit(r.epochs, lrs, cbs=cbs, **kwargs)
-    with _locked(checkpoint): _fit_kept(self, Checkpoint(checkpoint, resume), r.epochs, lrs, cbs, **kwargs)
+    locked = isinstance(checkpoint, Checkpoint)
+    ck = checkpoint if locked else Checkpoint(checkpoint, resume)
+    with nullcontext() if locked else _locked(checkpoint): _fit_kept(self, ck, r.epochs, lrs, cbs, **kwargs)
 
 @patch
 @delegates(Learner.fit_recipe, but=['lr'])
@@ -160,18 +184,43 @@ def fit_step(self:Learner,
     self.fit_recipe(n_epoch, lr, schedule='step', step_size=step_size, gamma=gamma, **kwargs)
 
 # %% ../nbs/06_learner.ipynb #b41e46d8
-def _plot_measure(ax, k, times, bs, es, per_epoch):
-    "The measure `k` of batches `bs` and epochs `es` in one diagram"
+def _times(history, per_epoch):
+    "When each batch and each epoch ended, in epochs: those of each fit have a length of their own"
+    bs,es,start = [],[],0
+    whole = dict(steps=len(history.batches), epochs_done=len(history.epochs), steps_an_epoch=per_epoch)
+    steps,done = (sum(L(history.fits).itemgot(k)) for k in ('steps','epochs_done'))
+    known = (steps,done)==(whole['steps'],whole['epochs_done'])   # an older record has none
+    for o in history.fits if known else [whole]:
+        n = max(o['steps_an_epoch'] or 0, 1)
+        bs += [start+i/n for i in range(1, o['steps']+1)]
+        es += [start+i for i in range(1, o['epochs_done']+1)]
+        start = max([start, *bs[-1:], *es[-1:]])
+    return bs,es
+
+# %% ../nbs/06_learner.ipynb #0e48f48b
+_crosses = 'CrossEntropyLossFlat','CrossEntropyLoss','cross_entropy'
+
+def _loss_label(loss):
+    "What the axis of a loss is called"
+    d = described(loss)
+    if d['name'] not in _crosses: return d['name']
+    return 'weighted cross-entropy loss' if 'weight' in d else 'cross-entropy loss'
+
+def _plot_measure(ax, k, times, name, history, whens):
+    "The measure `k` of batches and epochs in one diagram"
+    (t_bs,t_es),es,bs = whens,pd.DataFrame(history.epochs),pd.DataFrame(history.batches)
     smooth = bs[k].rolling(max(len(bs)//100, 1), min_periods=1, center=True).mean()
-    ax.plot((bs.index+1)/per_epoch, smooth*times, color='#0072B2', alpha=.35, lw=1, label='training, batches')
+    ax.plot(t_bs, smooth*times, color='#0072B2', alpha=.35, lw=1, label='training, batches')
     if len(es):
-        ax.plot(es.index+1, es[f'train_{k}']*times, color='#0072B2', marker='o', ms=4, label='training, epochs')
-        ax.plot(es.index+1, es[f'valid_{k}']*times, color='#D55E00', marker='s', ms=4, label='validation')
+        ax.plot(t_es, es[f'train_{k}']*times, color='#0072B2', marker='o', ms=4, label='training, epochs')
+        ax.plot(t_es, es[f'valid_{k}']*times, color='#D55E00', marker='s', ms=4, label='validation')
+    ax.set(xlabel='epoch', ylabel=name, xlim=(0,None))
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     ax.grid(alpha=.25)
     ax.spines[['top','right']].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
 
+# %% ../nbs/06_learner.ipynb #1ea3eb26
 @patch
 def plot_curves(self:Learner,
     figsize=(10,3.6), # Inches
@@ -179,26 +228,31 @@ def plot_curves(self:Learner,
     "Loss and accuracy over the epochs: training by batch and epoch, validation by epoch"
     history = getattr(self, 'history', None)
     if not history or not history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
-    es,bs = pd.DataFrame(history.epochs),pd.DataFrame(history.batches)
-    per_epoch = max(len(self.dls.train), 1)
-    if len(bs)<per_epoch*len(es): per_epoch = len(bs)/len(es)   # one of several processes
-    fig,axs = plt.subplots(1, 2, figsize=figsize, layout='constrained')
-    for ax,k,name,times in (axs[0],'loss','cross-entropy loss',1),(axs[1],'acc','accuracy, %',100):
-        _plot_measure(ax, k, times, bs, es, per_epoch)
-        ax.set(xlabel='epoch', ylabel=name, xlim=(0,None))
+    per_epoch = len(self.dls.train)
+    if history.epochs: per_epoch = min(per_epoch, len(history.batches)/len(history.epochs))   # one of several processes has a part
+    whens = _times(history, per_epoch)
+    fig,(left,right) = plt.subplots(1, 2, figsize=figsize, layout='constrained')
+    _plot_measure(left, 'loss', 1, _loss_label(self.loss_func), history, whens)
+    _plot_measure(right, 'acc', 100, 'accuracy, %', history, whens)
     plt.close(fig)
     return fig
 
 # %% ../nbs/06_learner.ipynb #dc631207
-def _say(msg):
-    "Print, also into a pipe that nobody reads any more; of several processes, only the first one speaks"
-    if int(os.getenv('RANK', 0)): return
-    try: print(msg, flush=True)
-    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _hush(out):
+    "Nothing more is written to the stream `out`, also not when Python ends"
+    with suppress(OSError, ValueError): os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+def _say(msg, to_errors=False):
+    "Print, whatever becomes of it; of several processes, only the first one speaks"
+    out = sys.stderr if to_errors else sys.stdout
+    if _rank() or out is None: return
+    code = getattr(out, 'encoding', None) or 'utf-8'
+    try: print(msg.encode(code, 'backslashreplace').decode(code), file=out, flush=True)
+    except (OSError, ValueError): _hush(out)
 
 class _EpochLines(Callback):
     "Print a line an epoch"
-    order = 61
+    order,watches = 61,True
     def before_fit(self): self.learn.logger,self.t0,self.first = noop,time.time(),len(self.history.epochs)
     def after_epoch(self):
         done = len(self.history.epochs)-getattr(self, 'first', 0)
@@ -210,7 +264,7 @@ class _EpochLines(Callback):
 # %% ../nbs/06_learner.ipynb #4b4dc235
 class _Stop(Callback):
     "End training after the batch in which `ask` was called"
-    order = 99
+    order,watches = 99,True
     def __init__(self): self.asked = False
     def ask(self, *_):
         if self.asked: raise KeyboardInterrupt
@@ -240,7 +294,7 @@ def _log_batch(board):
 def _tensorboard(out):
     from fastai.callback.tensorboard import TensorBoardCallback
     cb = TensorBoardCallback(out/'tensorboard', trace_model=False, log_preds=False)
-    cb.after_batch = partial(_log_batch, cb)
+    cb.after_batch,cb.watches = partial(_log_batch, cb),True
     return cb
 
 # %% ../nbs/06_learner.ipynb #5109920f
@@ -256,7 +310,7 @@ def _wandb(out):
     from fastai.callback.wandb import WandbCallback
     wandb.init(project='cifar_cam', name=out.name)
     cb = WandbCallback(log_preds=False)
-    cb.before_fit = partial(_log_recipe, cb, cb.before_fit, wandb.config)
+    cb.before_fit,cb.watches = partial(_log_recipe, cb, cb.before_fit, wandb.config),True
     return cb
 
 # %% ../nbs/06_learner.ipynb #901f69b8
@@ -266,7 +320,7 @@ def _trackers(tensorboard, wandb):
     for k,_ in asked:
         try: __import__(f'fastai.callback.{k}')
         except ImportError as e: raise ValueError(f"{k} needs a package that is not here ({e}): pip install 'cifar_cam[track]'") from e
-    return [] if int(os.getenv('RANK', 0)) else [f for _,f in asked]
+    return [] if _rank() else [f for _,f in asked]
 
 # %% ../nbs/06_learner.ipynb #485e70b8
 def _send(dev, t, rank):

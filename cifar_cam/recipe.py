@@ -6,12 +6,16 @@ Docs: https://OWNER.github.io/cifar_cam/recipe.html.md"""
 
 # %% auto #0
 __all__ = ['check_value', 'is_whole', 'is_number', 'is_above_0', 'Recipe', 'recipes', 'recipe', 'Penalty', 'LabelSmoothing',
-           'pick_precision', 'DeviceMixedPrecision', 'ProgressiveResizing', 'StepDecay', 'schedule']
+           'pick_precision', 'DeviceMixedPrecision', 'ProgressiveResizing', 'StepDecay', 'schedule', 'recipe_cbs',
+           'described', 'fit_record', 'versions', 'hardware']
 
 # %% ../nbs/04_recipe.ipynb #dc0354fa
+import inspect, math, platform, sys
 from dataclasses import dataclass, asdict, fields, replace
+from importlib.metadata import version
 from numbers import Integral, Real
 from .imports import *
+from fastai.learner import SkipToEpoch
 from .augment import *
 
 # %% ../nbs/04_recipe.ipynb #eca60e77
@@ -250,6 +254,117 @@ def schedule(
     "The callback that sets the learning rate, as the recipe says"
     if r.schedule=='step': return StepDecay(lr, r.step_size, r.gamma)
     return ParamScheduler(dict(lr=combine_scheds([.2,.8], [SchedLin(lr/10, lr), SchedLin(lr, lr*0)])))
+
+# %% ../nbs/04_recipe.ipynb #82850e60
+def recipe_cbs(
+    r:Recipe # Says which
+) -> list: # Callbacks
+    "The callbacks for penalties, smoothed labels and sizes, as the recipe says"
+    res = [Penalty(r.l1, r.l2)] if r.l1 or r.l2 else []
+    if r.label_smoothing: res.append(LabelSmoothing(r.label_smoothing))
+    if r.sizes: res.append(ProgressiveResizing(r.sizes))
+    return res
+
+# %% ../nbs/04_recipe.ipynb #edd13187
+def _json(o):
+    "`o` as JSON has it; None, if it is more than a few numbers and words"
+    if isinstance(o, (Tensor,np.ndarray,np.generic)): return _json(o.tolist()) if math.prod(o.shape)<1000 else None
+    if isinstance(o, (list,tuple)): return list(map(_json, o))
+    if isinstance(o, float) and not math.isfinite(o): return str(o)
+    return o if isinstance(o, (str,bool,int,float)) else None
+
+def _course(f): return [_json(f(i/10)) for i in range(11)]
+
+def _given(o):
+    "What `o` was made with, as far as it keeps it"
+    if isinstance(o, partial): return o.keywords
+    if isinstance(o, ParamScheduler): return {k: _course(f) for k,f in o.scheds.items() if callable(f)}
+    if inspect.isroutine(o): return {}
+    own = {**vars(o), **vars(o).get('_buffers', {})}
+    if 'distrib' in own: return dict(alpha=round(own['distrib'].concentration1.item(), 6))   # of MixUp and CutMix
+    return {k: own[k] for k in inspect.signature(type(o).__init__).parameters if k in own}
+
+# %% ../nbs/04_recipe.ipynb #5c27a712
+def _name(o):
+    "The name of a function, also of one with some arguments given, or of the class of `o`"
+    if isinstance(o, partial): return _name(o.func)
+    return o.__name__ if inspect.isroutine(o) else type(o).__name__
+
+def _values(d): return {k: _json(v) for k,v in d.items() if _json(v) is not None}
+
+def described(
+    o # A loss function or a callback
+) -> dict: # Its `name`, and what it was made with
+    "What `o` is called, and the numbers and words that it was made with"
+    return _values(_given(o.func if isinstance(o, BaseLoss) else o)) | dict(name=_name(o))
+
+# %% ../nbs/04_recipe.ipynb #db3e4b5a
+def _calls(learn):
+    "The methods of `learn` that are being run, the outermost first"
+    frame,res = sys._getframe(),[]
+    while frame:
+        if frame.f_locals.get('self') is learn: res.insert(0, frame.f_code.co_name)
+        frame = frame.f_back
+    return res
+
+def _optimiser(opt):
+    "The optimiser's name or steps, and what its groups began with"
+    torchs = isinstance(opt, OptimWrapper)
+    name = _name(opt.opt) if torchs else ', '.join(map(_name, opt.cbs))
+    return dict(name=name, library='torch' if torchs else 'fastai', frozen=opt.frozen_idx, groups=list(map(_values, opt.hypers)))
+
+# %% ../nbs/04_recipe.ipynb #5fbf3b57
+_changing = 'before_batch after_pred after_loss before_backward after_backward before_step after_step'.split()
+_schedules = ParamScheduler,StepDecay
+
+def _decides(cb):
+    "Can the callback change what is learned?"
+    if isinstance(cb, (DeviceMixedPrecision,*_schedules)): return False
+    return 'monitor' in vars(cb) or any(o in vars(cb) or hasattr(type(cb), o) for o in _changing)
+
+def _watches(cb): return vars(cb).get('watches', getattr(type(cb), 'watches', False))
+def _same(a, b): return sorted(str(described(o)) for o in a)==sorted(str(described(o)) for o in b)
+
+def _recipe_opt(opt, r):
+    "Is it the optimiser of the recipe `r`?"
+    if not isinstance(opt, OptimWrapper) or type(opt.opt) is not torch.optim.SGD or opt.frozen_idx: return False
+    wds = [r.wd] + [0]*(len(opt.hypers)-1)
+    return all((h['mom'],h['nesterov'],h['wd'])==(r.momentum,r.nesterov,wd) for h,wd in zip(opt.hypers, wds))
+
+def _recipe_used(learn, calls, cbs):
+    "The recipe as JSON has it, if it alone decided the fit, else None"
+    r = getattr(learn, 'fitted', None)
+    if 'fit_recipe' not in calls or not r: return
+    alone = _same(filter(_decides, cbs), recipe_cbs(r)) and sum(isinstance(o, _schedules) for o in cbs)==1
+    if alone and _recipe_opt(learn.opt, r) and _same([learn.loss_func], [CrossEntropyLossFlat()]): return asdict(r)
+
+# %% ../nbs/04_recipe.ipynb #d7d36af5
+def fit_record(
+    learn # At the beginning of its first epoch
+) -> dict: # As JSON has it
+    "What a fit uses: function, optimiser, schedule, loss, callbacks, data"
+    calls,src = _calls(learn),getattr(learn.dls, 'source', {})
+    cbs = [o for o in learn.cbs if not isinstance(o, (SkipToEpoch,*defaults.callbacks)) and not _watches(o)]
+    plans = [o for o in cbs if isinstance(o, _schedules)]
+    return dict(function=first(calls), recipe=_recipe_used(learn, calls, cbs), epochs=learn.n_epoch, epochs_done=0, steps=0,
+        steps_an_epoch=len(learn.dl), ended='interrupted', lr=None, schedule=list(map(described, plans)),
+        optimiser=_optimiser(learn.opt), loss=described(learn.loss_func), callbacks=[described(o) for o in cbs if o not in plans],
+        bs=getattr(learn.dls, 'bs', None), n_train=src.get('n_train'), fingerprint=src.get('fingerprint'))
+
+# %% ../nbs/04_recipe.ipynb #93fe0a8f
+_libraries = 'cifar_cam fastai torch torchvision albumentations grad-cam numpy'.split()
+
+def versions() -> dict: # Version by name
+    "The versions of Python and of the libraries that a result depends on"
+    return dict(python=platform.python_version()) | {o: version(o) for o in _libraries}
+
+def hardware(
+    device # A `torch.device`
+) -> str:
+    "The name of a GPU, or of the CPU with the threads that torch uses"
+    if device.type=='cuda': return torch.cuda.get_device_name(device)
+    name = getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name') or platform.processor() or 'CPU'
+    return f'{name}, {torch.get_num_threads()} threads'
 
 # %% ../nbs/04_recipe.ipynb #e70c8306
 document(__name__)

@@ -22,7 +22,7 @@ from .models import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _run_folder, _check_room
+from .checkpoint import _check_folder, _check_room, _checksum, _own_folder, _rank
 from .learner import *
 from .learner import _say, _EpochLines, _interruptible, _trackers
 
@@ -33,23 +33,59 @@ def _about(learn):
     arch = getattr(model, 'arch', dict(name=type(model).__name__))
     return dict(arch=arch, vocab=list(map(str, learn.dls.vocab)), stats=src.get('stats'), size=src.get('size'))
 
-_selection = 'none: the weights are those after the last step, and no choice was made on the validation pictures'
+_none = 'none: the weights are those after the last step, and no choice was made on the validation pictures'
+
+def _chosen(learn):
+    "Callbacks of all fits that went by what is measured on the validation pictures, each in words"
+    cbs = [cb for o in learn.history.fits for cb in o.get('callbacks', []) if not str(cb.get('monitor', 'train')).startswith('train')]
+    return L(f'{o["name"]} by {o["monitor"]}' for o in cbs).unique()
+
+def _selection(learn):
+    "What was chosen on the validation pictures, as far as it is known"
+    h,before = learn.history,getattr(learn, 'config', {}).get('selection', '')
+    if chosen := _chosen(learn): return f'on the validation pictures: {", ".join(chosen)}; the accuracy on them is higher than on others'
+    if before.startswith('unknown') or h.weights and h.weights!=_checksum(learn.model):
+        return 'unknown: the weights are not those after the last step of the training'
+    return _none
+
+# %% ../nbs/07_run.ipynb #5bb99918
+def _augs_of(augs):
+    "What `augs_config` says of augmentations"
+    on_device = L(augs).filter(lambda o: isinstance(o, BatchAug))
+    items = [] if on_device else [AlbumentationsTransform(augs)]
+    dl = dict(after_batch=SimpleNamespace(fs=on_device), after_item=SimpleNamespace(fs=items))
+    return augs_config(SimpleNamespace(train=SimpleNamespace(**dl)))
+
+def _recipe(learn, about):
+    "The recipe, as JSON has it, if it alone was used, else None"
+    fits,src = learn.history.fits,getattr(learn.dls, 'source', {})
+    r = fits[0].get('recipe') if len(fits)==1 else None
+    if not fits: r = asdict(getattr(learn, 'recipe', Recipe()))   # which is to be used
+    if not r or about['arch'].get('dropout', r['dropout'])!=r['dropout']: return
+    augs = Recipe(**r).make_augs(src.get('size') or 32)
+    own,its = (json.loads(json.dumps(o)) for o in (_augs_of(augs), augs_config(learn.dls)))
+    return r if own==its else None
 
 def _config(learn, **info):
     "What config.json says"
-    about,fitted = _about(learn),getattr(learn, 'fitted', getattr(learn, 'recipe', Recipe()))
-    return dict(**info, arch=about['arch'], recipe=asdict(fitted), epochs_done=len(learn.history.epochs),
+    about = _about(learn)
+    return dict(**info, arch=about['arch'], recipe=_recipe(learn, about), fits=learn.history.fits, epochs_done=len(learn.history.epochs),
         precision=getattr(learn, 'precision', 'fp32'), data=getattr(learn.dls, 'source', {}), vocab=about['vocab'],
-        augs=augs_config(learn.dls), versions=versions(), hardware=hardware(learn.dls.device), selection=_selection)
+        augs=augs_config(learn.dls), versions=versions(), hardware=hardware(learn.dls.device), selection=_selection(learn))
+
+# %% ../nbs/07_run.ipynb #8d3f36ce
+def _metrics(learn):
+    "What metrics.json says: loss and accuracy of the weights as they are, on the validation pictures"
+    h = learn.history
+    m = h.epochs[-1] if h.epochs else {}
+    if (h.weights,h.measured_on)!=(_checksum(learn.model),id(learn.dls.valid)):
+        with learn.no_bar(), learn.removed_cbs([o for o in learn.cbs if 'monitor' in vars(o)]): learn.validate()
+        m = h._log
+    return dict(accuracy=m['valid_acc'], loss=m['valid_loss'], n=len(learn.dls.valid_ds))
 
 # %% ../nbs/07_run.ipynb #0858fa78
 _epoch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split()
 _batch_cols = 'step loss acc lr'.split()
-
-def _metrics(learn):
-    "What metrics.json says"
-    last = learn.history.epochs[-1]
-    return dict(accuracy=last['valid_acc'], loss=last['valid_loss'], n=len(learn.dls.valid_ds))
 
 @patch
 def save_run(self:Learner,
@@ -60,24 +96,25 @@ def save_run(self:Learner,
     msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
     if not hasattr(self, 'history'): raise ValueError(msg)
     self.history.keep_batches()
-    h,config = self.history,_config(self, **info)
+    h = self.history
+    metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
         (tmp/'model.safetensors').write_bytes(tensors_to_bytes(tensors, dict(about=json.dumps(_about(self)))))
         (tmp/'config.json').write_text(json.dumps(config, indent=2))
         pd.DataFrame(h.epochs, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
-        if h.epochs: (tmp/'metrics.json').write_text(json.dumps(_metrics(self), indent=2))
+        if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
     self.config,self.run = config,Path(folder)
     return self.run
 
 # %% ../nbs/07_run.ipynb #827bd5b1
 @contextmanager
-def _reading(fn):
-    "Say that `fn` is damaged, in place of what its reader stumbled over"
+def _reading(fn, *more):
+    "Say that `fn` is damaged, in place of what its reader stumbled over, errors of kind `more` included"
     try: yield
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as e:
+    except (*more, KeyError, TypeError, AttributeError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as e:
         raise ValueError(f'{fn} is damaged, or of another version ({type(e).__name__}: {e}): restore it, or train again') from e
 
 # %% ../nbs/07_run.ipynb #b9a64c81
@@ -87,9 +124,10 @@ def _settings(fn):
     "What a config.json says; `ValueError` if it lacks what is needed to load the run"
     try: res = json.loads(fn.read_text())
     except ValueError as e: raise ValueError(f'{fn} is damaged ({e}): restore it, or train again') from e
-    kinds = dict(vocab=list, recipe=dict, data=dict)
     msg = f'{fn} is damaged (vocab, recipe or data are not there): restore it, or train again'
-    if not isinstance(res, dict) or not all(isinstance(res.get(k), t) for k,t in kinds.items()): raise ValueError(msg)
+    if not isinstance(res, dict): raise ValueError(msg)
+    kinds = dict(vocab=list, data=dict) | (dict(fits=list) if res.get('recipe') is None else dict(recipe=dict))
+    if not all(isinstance(res.get(k), t) for k,t in kinds.items()): raise ValueError(msg)
     return res
 
 def run_config(
@@ -170,6 +208,11 @@ def _run_precision(config, device, folder):
 def _run_rows(fn):
     with _reading(fn): return pd.read_csv(fn, float_precision='round_trip').to_dict('records')
 
+def _run_fits(config):
+    "What was used, as a run of today has it; of an older one, its recipe is known"
+    if 'fits' in config: return [dict(o, steps=int(o['steps']), epochs_done=int(o['epochs_done'])) for o in config['fits']]
+    return [dict(function='fit_recipe', recipe=config['recipe'], callbacks=[], steps=0, epochs_done=0, steps_an_epoch=None)]
+
 def load_run(
     folder, # A run folder
     dls:DataLoaders=None, # None: the data of the run, read again from where it was
@@ -183,10 +226,11 @@ def load_run(
     load_weights(model, sd, folder/'model.safetensors')
     if dls is None: dls = _run_dls(config, folder)
     _check_same(dls, config, about, folder)
-    with _reading(folder/'config.json'): r = Recipe(**config['recipe'])
+    with _reading(folder/'config.json', ValueError): r,fits = Recipe(**config.get('recipe') or {}),_run_fits(config)
     learn = resnet_learner(dls, model, r, precision or _run_precision(config, dls.device, folder))
-    learn.history.epochs,learn.history.batches = _run_rows(folder/'history.csv'),_run_rows(folder/'batches.csv')
-    learn.config,learn.run = config,folder
+    h = learn.history
+    h.epochs,h.batches,h.fits = _run_rows(folder/'history.csv'),_run_rows(folder/'batches.csv'),fits
+    h.weights,learn.config,learn.run = _checksum(model),config,folder
     return learn
 
 # %% ../nbs/07_run.ipynb #ee22ea19
@@ -203,6 +247,8 @@ def _check_numbers(seed, size, width, lr, workers, **above_0):
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):
     "`ValueError` if the complete run in `out` is not the one that is asked for"
+    msg = f'the run in {out} was not trained by a recipe alone: give another `out`'
+    if not config['recipe']: raise ValueError(msg)
     its = config | config['data'] | config['recipe'] | dict(width=config['arch'].get('width'), data=config['data'].get('path'))
     for k,v in json.loads(json.dumps(asked)).items():
         msg = f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another `out`'
@@ -224,9 +270,15 @@ def _run_path(data):
     return cifar10_path(None if data=='cifar10' else data)
 
 # %% ../nbs/07_run.ipynb #e193336c
+def _check_rank():
+    "`ValueError` for a process that is said to be one of several, and is not"
+    rank,n = os.getenv('RANK', '0'),os.getenv('WORLD_SIZE', '1')
+    msg = f'RANK is {rank} and WORLD_SIZE is {n}: start all processes by torchrun, or unset both'
+    if not (rank.isdecimal() and n.isdecimal() and int(rank)<int(n)): raise ValueError(msg)
+
 def _only_first():
     "Of several processes, end all but the first one, which is alone from here on"
-    if int(os.getenv('RANK', 0)): raise SystemExit(0)
+    if _rank(): raise SystemExit(0)
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
 
 def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
@@ -247,18 +299,19 @@ def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
 # %% ../nbs/07_run.ipynb #5ba9d295
 def _interrupted(learn, out, info):
     "Keep what was done until Ctrl-C, and say where"
-    if int(os.getenv('RANK', 0)): return
-    if int(os.getenv('WORLD_SIZE', 1))<2: learn.save_run(out, interrupted=True, **info)
-    kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('*')) else 'nothing is kept'
-    print(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', file=sys.stderr, flush=True)
+    if _rank(): return
+    if num_distrib()<2: learn.save_run(out, interrupted=True, **info)
+    kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('[!.]*')) else 'nothing is kept'
+    _say(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', to_errors=True)
 
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
-    bars = sys.stdout.isatty() or IN_NOTEBOOK
+    bars = IN_NOTEBOOK or not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
     if not bars: learn.remove_cb(ProgressCallback)
     cbs = [f(out) for f in trackers] + ([] if bars else [_EpochLines()])
+    ck = Checkpoint(out/'checkpoint', resume)
     try:
-        with _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=out/'checkpoint', resume=resume, cbs=[stop, *cbs])
+        with _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
     except KeyboardInterrupt:
         _interrupted(learn, out, info)
         raise
@@ -289,14 +342,14 @@ def train_run(
 ) -> Learner: # Trained, and kept in its `run`
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
-    if resume and not out: raise ValueError('resume: give the folder of the run to go on with as `out`')
-    out,r = _run_folder(out, _run_name(data), resume),_run_recipe(recipe, data, epochs, bs, lr)
+    _check_rank()
+    _check_folder(out, resume)
+    r = _run_recipe(recipe, data, epochs, bs, lr)
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
-    done = _complete(out, data, r, n_train, n_valid, width, seed, size, precision) if resume else None
-    if done: return done
-    _check_room(out, 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
+    if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
+    _check_room(Path(out or 'runs'), 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
     path = _run_path(data)
     _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
     dls = cifar_dls(path, r.bs, r.make_augs(size), n_train, n_valid, seed, size, num_workers=workers)
@@ -304,7 +357,7 @@ def train_run(
     learn = resnet_learner(dls, cifar_resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
     with no_random(): check(learn)
     _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
-    _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
+    with _own_folder(out, _run_name(data)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 
 # %% ../nbs/07_run.ipynb #db3b4e60

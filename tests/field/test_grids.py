@@ -2,7 +2,7 @@
 import pytest, torch
 from torch import nn
 from fieldnets import Head, conv, is_map, made, own, pics
-from cifar_cam.cam import cam
+from cifar_cam.all import cam
 
 class Tokens(nn.Module):
     "Patches as tokens, in an order that `lay` gives them, mixed by a layer that keeps it; the mean of all is classified"

@@ -2,8 +2,7 @@
 import pytest, torch
 from torch import nn
 from fieldnets import Head, Plain, conv, is_map, made, own, pics
-from cifar_cam.cam import cam, usable_layers
-from cifar_cam.models import resnet18
+from cifar_cam.all import cam, cifar_resnet18, usable_layers
 
 class Listed(nn.Module):
     "A stem, and stages in a container that never runs itself"
@@ -83,7 +82,7 @@ def test_two_networks_whose_logits_are_added():
     class Ensemble(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a,self.b = resnet18(4, width=4),resnet18(4, width=4)
+            self.a,self.b = cifar_resnet18(4, width=4),cifar_resnet18(4, width=4)
         def forward(self, x): return self.a(x)+self.b(x)
     net,x = made(Ensemble),pics()
     maps = cam(net, x)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest, torch
 from torch import nn
 from fieldnets import Plain, is_map, made, own, pics
-from cifar_cam.cam import cam
+from cifar_cam.all import cam
 
 class Gives(nn.Module):
     "A plain network, and what becomes of its logits"

@@ -2,7 +2,7 @@
 import numpy as np, pytest, torch
 from torch import nn
 from fieldnets import Head, Plain, conv, made, pics
-from cifar_cam.cam import CamMaps, cam, contrast
+from cifar_cam.all import CamMaps, cam, contrast
 
 NAMES = ['size','targets','logits','method','status_size','vocab','file']
 

@@ -2,7 +2,7 @@
 import numpy as np, pytest, torch
 from torch import nn
 from fieldnets import Head, Plain, conv, is_map, made, own, pics
-from cifar_cam.cam import cam, contrast, map_status
+from cifar_cam.all import cam, contrast
 
 @pytest.mark.parametrize('targets', [range(3), (o for o in (0,1,2)), [torch.tensor(o) for o in (0,1,2)], np.arange(3), torch.arange(3), (0,1,2), map(int, '012')],
                          ids=['range','generator','0-d tensors','array','tensor','tuple','map'])

@@ -2,7 +2,7 @@
 import threading, numpy as np, torch, tqdm
 from concurrent.futures import ThreadPoolExecutor
 from fieldnets import Plain, made, pics
-from cifar_cam.cam import cam
+from cifar_cam.all import cam
 
 def together(*fs, times=6):
     "The results of functions that run over and over at the same time"

@@ -2,7 +2,7 @@
 import copy, pytest, torch
 from torch import nn
 from fieldnets import Plain, is_map, made, own, pics
-from cifar_cam.cam import cam, usable_layers
+from cifar_cam.all import cam, usable_layers
 
 def right_or_said(net, x, want):
     "The right map, or a refusal in one line that says nothing false"
