@@ -86,7 +86,7 @@ def _checksum(model):
 @patch
 def _begin(self:History):
     "Begin the record of a fit, or go on with that of a fit that goes on"
-    new,last = fit_record(self.learn),self.fits[-1] if self.fits else {}
+    new,last = json.loads(json.dumps(fit_record(self.learn))),self.fits[-1] if self.fits else {}   # as a resumed one has been read
     if self.epoch and (last.get('epochs_done'),last.get('ended'),last.get('recipe'))==(self.epoch,'interrupted',new['recipe']):
         self._fit = last
         self._fit['resumed_after'] = [*last.get('resumed_after', []), self.epoch]
