@@ -19,6 +19,7 @@ from .imports import *
 from .files import *
 from .learner import *
 from .run import *
+from .checkpoint import _checksum
 from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
@@ -314,12 +315,18 @@ def check_explain(
     if learn is not None and layers: _check_layers(learn, _one_input(learn, size), layers, method)
 
 # %% ../nbs/12_report.ipynb #b8027e4d
+def _check_saved(learn):
+    "Has the run folder the weights that `learn` has?"
+    msg = f'the weights have changed since the run was saved in {learn.run}: `save_run` first, or give `folder`'
+    if vars(learn).get('saved')!=_checksum(learn.model): raise ValueError(msg)
+
 def _check_places(run, folder, export):
     "Is it known where to write, and is the place for `export` free?"
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
     if folder is None and isinstance(run, Learner) and 'run' not in vars(run): raise ValueError(msg)
     msg = f'export {export}: it is there already, give a new folder'
     if export and Path(export).exists(): raise ValueError(msg)
+    if folder is None and isinstance(run, Learner): _check_saved(run)
 
 def explain_run(
     run, # A run folder, or a `Learner`, such as `train_run` gives

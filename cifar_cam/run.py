@@ -9,6 +9,8 @@ __all__ = ['run_config', 'load_run', 'train_run', 'doctor']
 
 # %% ../nbs/07_run.ipynb #085dcc7c
 import json, os, shutil, sys
+from html import escape
+from numbers import Integral
 from contextlib import contextmanager
 from dataclasses import asdict
 from safetensors import safe_open
@@ -24,6 +26,7 @@ from .recipe import recipe as get_recipe
 from .checkpoint import *
 from .checkpoint import _check_folder, _check_room, _checksum, _own_folder, _rank
 from .learner import *
+from .learner import _Learner
 from .learner import _say, _EpochLines, _interruptible, _trackers
 
 # %% ../nbs/07_run.ipynb #dc1463c4
@@ -231,7 +234,27 @@ def load_run(
     h = learn.history
     h.epochs,h.batches,h.fits = _run_rows(folder/'history.csv'),_run_rows(folder/'batches.csv'),fits
     h.weights,learn.config,learn.run = _checksum(model),config,folder
+    learn.saved = h.weights
     return learn
+
+# %% ../nbs/07_run.ipynb #e94ff16e
+@patch
+def _of_run(self:_Learner):
+    "What is known of a learner, as a dictionary of texts"
+    own,src = vars(self),getattr(self.dls, 'source', {})
+    es,model = self.history.epochs,type(get_model(self.model)).__name__
+    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es else None
+    data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
+    res = dict(accuracy=acc, data=data, model=model, epochs=len(es), precision=own.get('precision'), run=own.get('run'))
+    return {k: str(v) for k,v in res.items() if v is not None}
+
+@patch
+def __repr__(self:_Learner): return '\n'.join(['Learner', *(f'  {k}: {v}' for k,v in self._of_run().items())])
+
+@patch
+def _repr_html_(self:_Learner):
+    rows = ''.join(f'<tr><th>{k}</th><td>{escape(v)}</td></tr>' for k,v in self._of_run().items())
+    return f'<table>{rows}</table>'
 
 # %% ../nbs/07_run.ipynb #ee22ea19
 def _check_numbers(seed, size, width, lr, workers, **above_0):
@@ -243,7 +266,8 @@ def _check_numbers(seed, size, width, lr, workers, **above_0):
     check_value('seed', seed, lambda o: is_number(o, 0, 2**32-1), f'a number from 0 to {2**32-1}')
     check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
     whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
-    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral) and o>=0, 'a whole number, 0 or more')
+    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral), 'a whole number')
+    if workers is not None: check_value('workers', workers, is_number, '0 or more')
 
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):
