@@ -17,7 +17,7 @@ def names(module):
     public = importlib.import_module(f'cifar_cam.{module}').__all__
     found = dict.fromkeys(public, True)
     for o in ast.parse((TOP/'cifar_cam'/f'{module}.py').read_text(encoding='utf-8')).body:
-        if isinstance(o, ast.FunctionDef) and '.' in patch_name(o) and o.name[0]!='_':
+        if isinstance(o, ast.FunctionDef) and '.' in patch_name(o) and '_' not in (o.name[0],patch_name(o)[0]):
             bases = named(module, patch_name(o).partition('.')[0]).__mro__[1:]
             found[patch_name(o)] = not any(hasattr(b, o.name) for b in bases)
         if not isinstance(o, ast.ClassDef) or o.name not in public: continue
