@@ -103,4 +103,4 @@ def test_cache(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
     half()
-    assert sorted(o.suffix for o in (tmp_path/'home').rglob('*') if o.is_file())==['','.npy']
+    assert sorted(o.suffix for o in (tmp_path/'home').rglob('*') if o.is_file())==['','','.npy']   # lock, of
