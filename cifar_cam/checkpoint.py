@@ -325,6 +325,8 @@ def begin(self:Checkpoint,
     self._check_settings()
     rows = self.tensors['history.batches'].tolist()
     learn.history.epochs,learn.history.fits = self.state['epochs'],self.state.get('fits', [])
+    for o in learn.history.fits[-1:]:
+        if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
     learn.history.batches = [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in rows]
     return self.state['done']
 

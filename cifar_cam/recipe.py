@@ -336,7 +336,7 @@ def _recipe_used(learn, calls, cbs):
     r = getattr(learn, 'fitted', None)
     if 'fit_recipe' not in calls or not r: return
     alone = _same(filter(_decides, cbs), recipe_cbs(r)) and sum(isinstance(o, _schedules) for o in cbs)==1
-    if alone and _recipe_opt(learn.opt, r) and _same([learn.loss_func], [CrossEntropyLossFlat()]): return asdict(r)
+    if alone and _recipe_opt(learn.opt, r) and _same([learn.loss_func], [CrossEntropyLossFlat()]): return _values(asdict(r))
 
 # %% ../nbs/04_recipe.ipynb #d7d36af5
 def fit_record(

@@ -195,3 +195,18 @@ def test_where_files_go(tmp_path, monkeypatch):
     learn.path = Path('/nosuch')
     for f in learn.lr_find,partial(learn.save, 'x'),learn.export,partial(learn.fit_step, 1, cbs=SaveModelCallback()):
         with expect_fail(ValueError, contains='set `learn.path`'), learn.no_bar(), learn.no_logging(): f()
+
+@pytest.mark.parametrize('left', [1,2])
+def test_resumed(tmp_path, left):
+    "A run that was broken off is one fit, by its recipe"
+    class Break(Callback):
+        order = 101   # after the checkpoint
+        def after_epoch(self):
+            if self.epoch+1==left: raise KeyboardInterrupt
+    how = dict(n_epoch=2, schedule='one_cycle', sizes=((1,16),(1,32)), checkpoint=tmp_path/'ck')
+    with expect_fail(KeyboardInterrupt): quietly(small(), lambda l: l.fit_recipe(**how, cbs=Break()))
+    learn = quietly(small(), lambda l: l.fit_recipe(**how, resume=True))
+    config,metrics = record(learn, tmp_path/'run')
+    fit, = config['fits']
+    assert (fit['ended'],fit['epochs_done'],fit['steps'])==('complete', 2, 6) and Recipe(**config['recipe'])==learn.fitted
+    close(metrics['accuracy'], learn.history.epochs[-1]['valid_acc'], 1e-6)
