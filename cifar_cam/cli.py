@@ -153,11 +153,20 @@ def _go(name, args):
     kw = vars(p.parse_args(args))
     f(**{k: v for k,v in kw.items() if k in signature(f).parameters})
 
+# %% ../nbs/13_cli.ipynb #9719853e
+def _printable():
+    "Have standard output and errors take whatever is printed"
+    for k in 'stdout','stderr':
+        out = getattr(sys, k)
+        if out is None: setattr(sys, k, open(os.devnull, 'w'))
+        elif hasattr(out, 'reconfigure'): out.reconfigure(errors='backslashreplace')
+
 # %% ../nbs/13_cli.ipynb #e78d6d54
 def main(
     argv=None # Arguments; None: those of the shell
 ) -> int: # 0, 1 after a user's error, 130 after Ctrl-C
     "The command `cifar-cam`"
+    _printable()
     name,*args = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
     try:
         if name in ('-h','--help'): print(_help())

@@ -64,8 +64,9 @@ def _gives_losses(run, two, name):
 
 def _check_range(targs, vocab):
     "`ValueError` unless labels are indices into `vocab`"
-    msg = f'labels go from {targs.min():g} to {targs.max():g}: expected indices of classes, 0 to {len(vocab)-1}'
-    if targs.min()<0 or targs.max()>=len(vocab): raise ValueError(msg)
+    low,high = targs.min().item(),targs.max().item()
+    msg = f'labels go from {low:g} to {high:g}: expected indices of classes, 0 to {len(vocab)-1}'
+    if low<0 or high>=len(vocab): raise ValueError(msg)
 
 def _pass(learn, dl, act, vocab):
     "Probabilities, labels and losses of all pictures, on the CPU"
