@@ -161,14 +161,19 @@ def sizes(name, s, kind):
     low = [(round(.7*o/m)*m,o) for o in few[:2] for m in (32,28,48,1)]
     return [o for o in dict.fromkeys(low) if o[0]<o[1]] + [(224,448),(256,512)]
 
+def quiet(p):
+    "Whether a parameter is a constant near 0, or a convolution so small that norms, with their epsilon, silence it"
+    if p.ndim==4: return p.std()*p[0].numel()**.5 < .2
+    return p.mean().abs()<=.1 and (p.numel()==1 or p.std()<=1e-3)
+
 def lively(net, x):
-    "Random numbers for what starts as zeros, and statistics of its own, so that signals pass as through a trained network"
+    "Random numbers for what starts as next to nothing, and statistics of its own: signals pass as through a trained network"
     for n,p in net.named_parameters():
         p = p.data
-        if p.numel()>1 and p.std()>1e-3 or p.mean().abs()>.1: continue
+        if not quiet(p): continue
         if n.endswith('bias') or p.ndim==3 or 'bias_table' in n or 'pos' in n: p.normal_(0, .02)
-        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.03, .1)     # the scale of a branch: what goes past it carries the places
-        else: p.normal_(0, p[0].numel()**-.5)
+        elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.03, .1)     # of a branch: what goes past it carries the places
+        else: p.normal_(0, 2*p[0].numel()**-.5)
     norms = [o for o in net.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)]
     for o in norms: o.train().momentum = None
     with torch.no_grad(): net(x)
@@ -440,7 +445,7 @@ def key():
     "What the results depend on"
     used = [inspect.getsource(inspect.getmodule(f)) for f in (cam, stages)]
     libs = [version(o) for o in ('torch', 'torchvision', 'timm', 'transformers', 'fastai', 'grad-cam')]
-    here = Path(__file__).read_text().partition('# ---- the run')[0].partition('# ---- what is measured')
+    here = Path(__file__).read_text().partition('# ---- the run')[0].partition('def kinds(')     # not the lists
     return hashlib.sha256('\n'.join([*used, *libs, here[-1]]).encode()).hexdigest()[:12]
 
 def child(conn, *args):
