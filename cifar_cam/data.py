@@ -76,8 +76,8 @@ def _read_into(res, files, size):
 
 def _check_deep(deep):
     "Say, once for all pictures, that they are taken for 12 bits; `ValueError` if it can't be so"
-    msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, and {deep[16]:,} have: '
-           'nobody can say what is white; save all with 8 bits')
+    msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, '
+           f'and {deep[16]:,} have: nobody can say what is white; save all with 8 bits')
     if len(deep)>1: raise ValueError(msg)
     if deep[12]: warn(f'{deep[12]:,} 16-bit pictures with no value above 4,095 are read as of 12 bits')
 
@@ -201,6 +201,13 @@ class ArrayDL(TfmdDL):
         "Draw orders and augmentations as they come after `done` epochs, whatever was looked at since"
         self.rng = random.Random(f'{self.seed} {done}')
 
+    def new(self, dataset=None, cls=None, **kwargs):
+        "A loader with these arguments changed; for other pictures, one that reads their files"
+        ours = dataset in (None, self.dataset) or 'images' in kwargs
+        if ours: kwargs = dict(images=self.images, seed=self.seed) | kwargs
+        else: cls = cls or TfmdDL
+        return super().new(dataset, cls, **kwargs)
+
 # %% ../nbs/02_data.ipynb #a05ede47
 @patch
 def before_iter(self:ArrayDL):
@@ -222,7 +229,10 @@ def _seeded(self:ArrayDL, s):
     finally: random.setstate(state)
 
 @patch
-def do_item(self:ArrayDL, s):
+def do_item(self:ArrayDL,
+    s # Index of a picture
+):
+    "A picture and its class, through the item transforms"
     with self._seeded(s): return super(ArrayDL, self).do_item(s)
 
 # %% ../nbs/02_data.ipynb #425705cf
@@ -258,7 +268,10 @@ def _change(xs, tfm, aug):
         xs[i] = res
 
 @patch
-def create_batches(self:ArrayDL, samps):
+def create_batches(self:ArrayDL,
+    samps # Indices of pictures
+):
+    "Batches of these pictures"
     if not self.whole: yield from super(ArrayDL, self).create_batches(samps); return
     tfm = first(o for o in self.after_item.fs if isinstance(o, AlbumentationsTransform))
     aug = tfm and tfm.pipeline(self.after_item.split_idx)
@@ -268,18 +281,6 @@ def create_batches(self:ArrayDL, samps):
             with self._seeded(b[0]): _change(x, tfm, aug)
         make = _Sent if torch.utils.data.get_worker_info() and x.nbytes<=2**21 else _batch
         yield make(x, self.targets[b].numpy())
-
-# %% ../nbs/02_data.ipynb #d367bf52
-@patch
-def new(self:ArrayDL,
-    dataset=None, # `Datasets`; None: the same
-    cls=None, # Class of the loader; None: `ArrayDL` for the same pictures, `TfmdDL` for others
-    **kwargs
-):
-    "A loader with these arguments changed"
-    if dataset in (None, self.dataset) or 'images' in kwargs: kwargs = dict(images=self.images, seed=self.seed) | kwargs
-    else: cls = cls or TfmdDL
-    return super(ArrayDL, self).new(dataset, cls, **kwargs)
 
 # %% ../nbs/02_data.ipynb #755e9abe
 @patch(as_prop=True)
@@ -298,7 +299,9 @@ def sample(self:ArrayDL):
     return (o for i,o in enumerate(ids) if min(i//(self.bs or 1), last)%self.num_workers==self.offs)
 
 @patch
-def chunkify(self:ArrayDL, b):
+def chunkify(self:ArrayDL,
+    b # Indices or items, one after the other
+):
     "Cut `b` into batches"
     batches = super(ArrayDL, self).chunkify(b)
     if not self.joined: yield from batches; return
@@ -363,7 +366,7 @@ def cifar_dls(
     seed:int=1, # Decides the order, the augmentations and, where not all are taken, which pictures
     size:int=32, # Height and width in pixels
     stats=None, # Mean and standard deviation of red, green and blue, from 0 to 1; None: those of the training pictures
-    num_workers:int=None, # Processes that prepare batches; None: a core each where a GPU trains on albumentations, else none
+    num_workers:int=None, # Processes that prepare batches; None: one a core where a GPU trains on albumentations, or none
     device=None # None: fastai's default
 ) -> DataLoaders: # With `source`: what the pictures were, for a run's record
     "Read a folder of pictures into memory, and serve it as fastai `DataLoaders`"
@@ -375,7 +378,8 @@ def cifar_dls(
     folders = path/'train',path/valid_name(path)
     images = [cached_images(o.items, folder, size) for o,folder in zip((dsets.train,dsets.valid), folders)]
     both = _in_both(*images)
-    if both: warn(f'{both:,} of the {len(images[1]):,} pictures in {folders[1]} are among those in {folders[0]}, to the pixel')
+    train,valid = folders
+    if both: warn(f'{both:,} of the {len(images[1]):,} pictures in {valid} are among those in {train}, to the pixel')
     stats = [list(map(float, o)) for o in stats or image_stats(images[0])]
     on_device = [o for o in block.batch_tfms if isinstance(o, BatchAug)]
     dls = dsets.dataloaders(
