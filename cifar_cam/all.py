@@ -9,6 +9,7 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
+from .classes import *
 from .cam import *
 from .faith import *
 from .interp import *

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/checkpoint.html.md"""
 __all__ = ['n_processes', 'History', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/05_checkpoint.ipynb #7f4cf4ca
-import hashlib, json, os, random, shutil, zlib
+import glob, hashlib, json, os, random, shutil, zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from safetensors import safe_open
@@ -86,7 +86,7 @@ def _checksum(model):
 @patch
 def _begin(self:History):
     "Begin the record of a fit, or go on with that of a fit that goes on"
-    new,last = fit_record(self.learn),self.fits[-1] if self.fits else {}
+    new,last = json.loads(json.dumps(fit_record(self.learn))),self.fits[-1] if self.fits else {}   # as a resumed one has been read
     if self.epoch and (last.get('epochs_done'),last.get('ended'),last.get('recipe'))==(self.epoch,'interrupted',new['recipe']):
         self._fit = last
         self._fit['resumed_after'] = [*last.get('resumed_after', []), self.epoch]
@@ -250,8 +250,7 @@ def _check_room(
 # %% ../nbs/05_checkpoint.ipynb #362f8d78
 def _swept(out):
     "The run folder `out`, without the temporary folders that dead processes left"
-    for o in out.iterdir():
-        if o.name.startswith(f'.{out.name}-'): shutil.rmtree(o, ignore_errors=True)
+    for o in out.glob(f'.{glob.escape(out.name)}-*'): shutil.rmtree(o, ignore_errors=True)   # none yet, where the first process is slower
     return out
 
 @contextmanager

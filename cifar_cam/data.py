@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/data.html.md"""
 __all__ = ['Square', 'cifar_block', 'read_images', 'image_stats', 'cached_images', 'ArrayDL', 'cifar_dls']
 
 # %% ../nbs/02_data.ipynb #46fd0cc2
-import faulthandler, os, random, hashlib, sys
+import faulthandler, hashlib, os, random, shutil, sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from warnings import warn
@@ -144,12 +144,20 @@ def _write_images(f, files, size):
     _check_deep(deep)
 
 # %% ../nbs/02_data.ipynb #1d4b5acc
-def _keep(fn, files, size):
-    "Keep the pictures `files` in the file `fn`; False if that can't be"
+def _sweep(home):
+    "Remove what was kept of data sets that are gone"
+    for o in home.glob('*/of'):
+        with suppress(OSError):
+            if not os.path.exists(o.read_bytes()): shutil.rmtree(o.parent)
+
+def _keep(fn, folder, files, size):
+    "Keep the pictures `files` of `folder` in the file `fn`; False if that can't be"
     try:
+        _sweep(fn.parent.parent)
         fn.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(fn.parent/'lock', timeout=0):
-            for o in fn.parent.glob('.*.npy-*'): o.unlink(missing_ok=True)
+            write_whole(fn.parent/'of', os.fsencode(folder.resolve().parent))
+            for o in fn.parent.glob('.*.unfinished'): o.unlink(missing_ok=True)
             write_whole(fn, lambda f: _write_images(f, files, size))
             for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
                 if o!=fn: o.unlink(missing_ok=True)
@@ -167,7 +175,7 @@ def cached_images(
     every = picture_files(folder)
     fn,shape,whole = _kept_in(folder, every, size),(len(every),size,size,3),list(files)==list(every)
     kept = _load(fn, shape)
-    if kept is None and whole and _keep(fn, every, size): kept = _load(fn, shape)
+    if kept is None and whole and _keep(fn, folder, every, size): kept = _load(fn, shape)
     if kept is None: return read_images(files, size)
     if whole: return kept
     at = {f:i for i,f in enumerate(every)}

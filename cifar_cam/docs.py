@@ -19,8 +19,9 @@ def _arguments(node):
     if isinstance(node, ast.ClassDef):
         return {o.lineno: (o.target.id,o.annotation) for o in node.body if isinstance(o, ast.AnnAssign)}
     a = node.args
-    args = [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg]
-    return {o.lineno: (o.arg,o.annotation) for o in args if o and o.arg not in ('self','cls')}
+    args = [o for o in (*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg) if o]
+    if args and args[0].arg in ('self','cls'): del args[0]
+    return {o.lineno: (o.arg,o.annotation) for o in args}
 
 def _meaning(line, comments, args):
     "The comment beside an argument, or those in the lines above it"

@@ -13,6 +13,7 @@ import matplotlib as mpl, sklearn.metrics as skm
 from .imports import *
 from .files import *
 from .models import *
+from .classes import *
 from .cam import *
 from .interp import *
 

@@ -364,8 +364,9 @@ def distributed(
 ):
     "Train `learn` in all processes that torchrun or `accelerate launch` started, by NCCL or gloo; in a single one, do nothing"
     if num_distrib()<2: yield learn; return
-    cb,own = _trainer(learn),not torch.distributed.is_initialized()
+    own = not torch.distributed.is_initialized()
     if own: torch.distributed.init_process_group('nccl' if learn.dls.device.type=='cuda' else 'gloo')
+    cb = _trainer(learn)   # after that: accelerate would begin the group by itself, and nobody end it
     learn.add_cb(cb)
     if rank_distrib(): learn.remove_cb(ProgressCallback)
     try: yield learn

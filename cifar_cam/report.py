@@ -19,6 +19,7 @@ from .imports import *
 from .files import *
 from .learner import *
 from .run import *
+from .checkpoint import _checksum
 from .checkpoint import versions
 from .cam import *
 from .faith import road, centred_blob
@@ -215,7 +216,7 @@ class PagePath(type(Path())):
 @patch
 def _about(self:CAMInterpretation, title, today, doubt):
     "What the page says first: title, figures and facts"
-    config = getattr(self.learn, 'config', {})
+    config = vars(self.learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=f'{len(self.table):,}',
@@ -306,7 +307,7 @@ def check_explain(
     mistakes:int=100, # Mistakes in the report
     size:int=32 # Height and width of the pictures of a model
 ):
-    "`ValueError` if `explain_run` could not do what is asked of it; nothing is read or written"
+    "`ValueError` if `explain_run` could not do what is asked of it; nothing is written"
     if not _within(k, 1, 100): raise ValueError(f'k is {k}: give 1 to 100; predictions.csv has all')
     if not _within(mistakes, 0, 1000): raise ValueError(f'mistakes is {mistakes}: give 1 to 1000, or 0 for no report')
     _check_method(method, target)
@@ -314,12 +315,18 @@ def check_explain(
     if learn is not None and layers: _check_layers(learn, _one_input(learn, size), layers, method)
 
 # %% ../nbs/12_report.ipynb #b8027e4d
+def _check_saved(learn):
+    "Has the run folder the weights that `learn` has?"
+    msg = f'the weights have changed since the run was saved in {learn.run}: `save_run` first, or give `folder`'
+    if vars(learn).get('saved')!=_checksum(learn.model): raise ValueError(msg)
+
 def _check_places(run, folder, export):
     "Is it known where to write, and is the place for `export` free?"
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
-    if folder is None and isinstance(run, Learner) and not hasattr(run, 'run'): raise ValueError(msg)
+    if folder is None and isinstance(run, Learner) and 'run' not in vars(run): raise ValueError(msg)
     msg = f'export {export}: it is there already, give a new folder'
     if export and Path(export).exists(): raise ValueError(msg)
+    if folder is None and isinstance(run, Learner): _check_saved(run)
 
 def explain_run(
     run, # A run folder, or a `Learner`, such as `train_run` gives
@@ -334,7 +341,7 @@ def explain_run(
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     _check_places(run, folder, export)
-    folder = Path(ifnone(folder, getattr(run, 'run', run)))
+    folder = Path(ifnone(folder, vars(run)['run'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
         run = load_run(run)

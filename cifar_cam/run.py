@@ -9,6 +9,8 @@ __all__ = ['run_config', 'load_run', 'train_run', 'doctor']
 
 # %% ../nbs/07_run.ipynb #085dcc7c
 import json, os, shutil, sys
+from html import escape
+from numbers import Integral
 from contextlib import contextmanager
 from dataclasses import asdict
 from safetensors import safe_open
@@ -24,6 +26,7 @@ from .recipe import recipe as get_recipe
 from .checkpoint import *
 from .checkpoint import _check_folder, _check_room, _checksum, _own_folder, _rank
 from .learner import *
+from .learner import _Learner
 from .learner import _say, _EpochLines, _interruptible, _trackers
 
 # %% ../nbs/07_run.ipynb #dc1463c4
@@ -42,7 +45,7 @@ def _chosen(learn):
 
 def _selection(learn):
     "What was chosen on the validation pictures, as far as it is known"
-    h,before = learn.history,getattr(learn, 'config', {}).get('selection', '')
+    h,before = learn.history,(vars(learn).get('config') or {}).get('selection', '')   # the model may have a `config`, where a `Learner` looks, too
     if chosen := _chosen(learn): return f'on the validation pictures: {", ".join(chosen)}; the accuracy on them is higher than on others'
     if before.startswith('unknown') or h.weights and h.weights!=_checksum(learn.model):
         return 'unknown: the weights are not those after the last step of the training'
@@ -96,7 +99,7 @@ def save_run(self:Learner,
     msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
     if not hasattr(self, 'history'): raise ValueError(msg)
     self.history.keep_batches()
-    h = self.history
+    h,folder = self.history,Path(folder).expanduser()
     metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
@@ -106,7 +109,7 @@ def save_run(self:Learner,
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
-    self.config,self.run = config,Path(folder)
+    self.config,self.run,self.saved = config,folder,_checksum(self.model)
     return self.run
 
 # %% ../nbs/07_run.ipynb #827bd5b1
@@ -231,7 +234,27 @@ def load_run(
     h = learn.history
     h.epochs,h.batches,h.fits = _run_rows(folder/'history.csv'),_run_rows(folder/'batches.csv'),fits
     h.weights,learn.config,learn.run = _checksum(model),config,folder
+    learn.saved = h.weights
     return learn
+
+# %% ../nbs/07_run.ipynb #e94ff16e
+@patch
+def _of_run(self:_Learner):
+    "What is known of a learner, as a dictionary of texts"
+    own,src = vars(self),getattr(self.dls, 'source', {})
+    es,model = self.history.epochs,type(get_model(self.model)).__name__
+    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es else None
+    data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
+    res = dict(accuracy=acc, data=data, model=model, epochs=len(es), precision=own.get('precision'), run=own.get('run'))
+    return {k: str(v) for k,v in res.items() if v is not None}
+
+@patch
+def __repr__(self:_Learner): return '\n'.join(['Learner', *(f'  {k}: {v}' for k,v in self._of_run().items())])
+
+@patch
+def _repr_html_(self:_Learner):
+    rows = ''.join(f'<tr><th>{k}</th><td>{escape(v)}</td></tr>' for k,v in self._of_run().items())
+    return f'<table>{rows}</table>'
 
 # %% ../nbs/07_run.ipynb #ee22ea19
 def _check_numbers(seed, size, width, lr, workers, **above_0):
@@ -242,6 +265,8 @@ def _check_numbers(seed, size, width, lr, workers, **above_0):
     if lr is not None: check_value('lr', lr, is_above_0, 'a number above 0')
     check_value('seed', seed, lambda o: is_number(o, 0, 2**32-1), f'a number from 0 to {2**32-1}')
     check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
+    whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
+    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral), 'a whole number')
     if workers is not None: check_value('workers', workers, is_number, '0 or more')
 
 # %% ../nbs/07_run.ipynb #8b4836f0
@@ -259,7 +284,7 @@ _digits = dict(epochs=4, step_size=2, gamma=.2)
 
 def _run_recipe(recipe, data, epochs, bs, lr):
     "The recipe asked for, with its changes"
-    short = _digits if data=='digits' and not epochs else {}
+    short = _digits if data=='digits' and not epochs and isinstance(recipe, str) else {}
     return get_recipe(recipe, **short | {k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
 
 def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
@@ -343,6 +368,8 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
+    data,out = (o and os.fspath(o) for o in (data,out))
+    out = out and Path(out).expanduser()
     _check_folder(out, resume)
     r = _run_recipe(recipe, data, epochs, bs, lr)
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))

@@ -13,11 +13,13 @@ MODULES = [o.stem[3:] for o in sorted((TOP/'nbs').glob('[0-9][0-9]_*.ipynb')) if
 VARIABLE = inspect.Parameter.VAR_POSITIONAL,inspect.Parameter.VAR_KEYWORD
 
 def names(module):
-    "Public names of `module`, each with whether all its arguments need a word: methods in a class may follow a custom"
+    "Public names of `module`, and whether all arguments of each need a word: a method may follow a base class's"
     public = importlib.import_module(f'cifar_cam.{module}').__all__
     found = dict.fromkeys(public, True)
     for o in ast.parse((TOP/'cifar_cam'/f'{module}.py').read_text(encoding='utf-8')).body:
-        if isinstance(o, ast.FunctionDef) and '.' in patch_name(o) and o.name[0]!='_': found[patch_name(o)] = True
+        if isinstance(o, ast.FunctionDef) and '.' in patch_name(o) and '_' not in (o.name[0],patch_name(o)[0]):
+            bases = named(module, patch_name(o).partition('.')[0]).__mro__[1:]
+            found[patch_name(o)] = not any(hasattr(b, o.name) for b in bases)
         if not isinstance(o, ast.ClassDef) or o.name not in public: continue
         for f in o.body:
             if isinstance(f, ast.FunctionDef) and f.name[0]!='_': found[f'{o.name}.{f.name}'] = False

@@ -26,7 +26,6 @@ max_line,max_cell,max_module,max_row = 140,40,350,2
 excuses = [
     ('module', 'cifar_cam/files.py', 'the floor of the house: reading, checking and writing files, in small cells'),
     ('module', 'cifar_cam/data.py', 'what is read once and the loaders over it are one subject, in small cells'),
-    ('module', 'cifar_cam/interp.py', 'what a pass takes, refuses and asks of a table is one subject, in small cells'),
 ]
 faults = []
 

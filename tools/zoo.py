@@ -36,8 +36,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from cifar_cam.all import cam, stages, usable_layers
 
 TOP,PACKAGE = Path(__file__).resolve().parent.parent,Path(inspect.getfile(cam)).resolve().parent
-# a sound layer has at least these; *match* for grids of fewer than 8 cells a side, and of more; a larger gap is explained
-SHARE,MATCH,FOLLOW,GAP = .5,(.3,.5),.7,1e-4
+# a sound layer has at least these, two of them for grids of fewer than 8 cells a side, and of more; a larger gap is explained
+SHARE,MATCH,FOLLOW,GAP = .5,(.3,.5),(.5,.7),1e-4
 
 # ---- the networks
 
@@ -296,7 +296,7 @@ def follows(d, places):
     return min(float(np.corrcoef(c, v)[0,1]) if np.ptp(c)>1e-6 else 0. for c,v,n in zip(centres, wanted, d.shape[1:]))
 
 def answers(d, places): return dict(match=round(ninths(d, places), 3), follow=round(follows(d, places), 3), fine=min(d.shape[1:])>=8)
-def right(row): return row['match']>=MATCH[row['fine']] and row['follow']>=FOLLOW
+def right(row): return row['match']>=MATCH[row['fine']] and row['follow']>=FOLLOW[row['fine']]
 
 def answered(net, size, places, layer, most=4):
     "`answers` at a layer, from as many pictures as it takes, and their number: a network of random weights may blur"

@@ -178,7 +178,16 @@ def test_broken_picture_leaves_nothing(tmp_path, cache):
     path = folder(tmp_path/'data')/'train'
     (path/'dog'/'002.png').write_bytes(b'\x89PNG')
     with pytest.raises(ValueError, match='002.png'): cached_images(picture_files(path), path, 8)
-    assert [o.name for o in cache.rglob('*') if o.is_file()]==['lock']
+    assert sorted(o.name for o in cache.rglob('*') if o.is_file())==['lock','of']
+
+def test_what_is_gone_is_not_kept(tmp_path, cache):
+    paths = [folder(tmp_path/o)/'train' for o in ('one','two')]
+    for o in paths: cached_images(picture_files(o), o, 8)
+    assert len(kept(cache))==2
+    shutil.rmtree(paths[0].parent)
+    (paths[1]/'dog'/'002.png').unlink()
+    cached_images(picture_files(paths[1]), paths[1], 8)
+    assert len(kept(cache))==1 and len(list(cache.iterdir()))==1
 
 SHORTEN = """
 import os, sys
