@@ -45,7 +45,8 @@ def _chosen(learn):
 
 def _selection(learn):
     "What was chosen on the validation pictures, as far as it is known"
-    h,before = learn.history,(vars(learn).get('config') or {}).get('selection', '')   # the model may have a `config`, where a `Learner` looks, too
+    own = vars(learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
+    h,before = learn.history,own.get('selection', '')
     if chosen := _chosen(learn): return f'on the validation pictures: {", ".join(chosen)}; the accuracy on them is higher than on others'
     if before.startswith('unknown') or h.weights and h.weights!=_checksum(learn.model):
         return 'unknown: the weights are not those after the last step of the training'
@@ -267,7 +268,8 @@ def _check_numbers(seed, size, width, lr, workers, **above_0):
     check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
     whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
     for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral), 'a whole number')
-    if workers is not None: check_value('workers', workers, is_number, '0 or more')
+    whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
+    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral) and o>=0, 'a whole number, 0 or more')
 
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):

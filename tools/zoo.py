@@ -404,7 +404,8 @@ def measured(net, x, row):
     m,(H,W) = maps[layer],x.shape[-2:]
     h,w = m.shape[-2:]
     row |= dict(layer=layer, grid=[h,w], skew=round(abs(float(np.log(H/h/(W/w)))), 3), status=maps.status[layer][0])
-    words = [(len(m)!=2, f'{len(m)} maps of 2 pictures'), (not np.isfinite(m).all(), 'not finite'), (not m.any(), 'all zero'), (True, 'yes')]
+    words = [(len(m)!=2, f'{len(m)} maps of 2 pictures'), (not np.isfinite(m).all(), 'not finite'),
+             (not m.any(), 'all zero'), (True, 'yes')]
     row['finite'] = next(word for so,word in words if so)
     row['share'] = row['trace'].share(layer)
     places = range(9) if row['parameters']<6e7 else (0,2,4,6,8)
@@ -453,7 +454,8 @@ def child(conn, *args):
     resource.setrlimit(resource.RLIMIT_DATA, (12*2**30,)*2)
     torch.set_num_threads(1)
     try: conn.send(examined(*args))
-    except Exception as e: conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=traceback.format_exc()[-1500:]))
+    except Exception as e:
+        conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=traceback.format_exc()[-1500:]))
 
 def apart(args, limit):
     "`examined` in a process of its own"

@@ -49,7 +49,9 @@ def test_tokens_before_the_places(prefix):
 def test_tokens_after_the_places():
     class Last(Tokens):
         "The extra token stands at the end"
-        def forward(self, x): return self.out(self.norm(torch.cat([raster(self.patch(x)), self.cls.expand(len(x), -1, -1)], 1)).relu().mean(1))
+        def forward(self, x):
+            tokens = torch.cat([raster(self.patch(x)), self.cls.expand(len(x), -1, -1)], 1)
+            return self.out(self.norm(tokens).relu().mean(1))
     net,x = made(Last, raster, prefix=1),pics()
     right_or_asked(net, x, net.norm, lambda t: from_raster(8, 8)(t[:,:-1]))
 

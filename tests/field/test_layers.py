@@ -36,7 +36,8 @@ class Wrapped(nn.Module):
         self.body,self.wrap = conv(ni, nf),wrap
     def forward(self, x): return self.wrap(self.body(x))
 
-@pytest.mark.parametrize('wrap,get', [(lambda x: (x,None), lambda o: o[0]), (lambda x: dict(x=x, size=3), lambda o: o['x']), (lambda x: [x,x.mean()], lambda o: o[0])],
+@pytest.mark.parametrize('wrap,get', [(lambda x: (x,None), lambda o: o[0]), (lambda x: dict(x=x, size=3), lambda o: o['x']),
+                                      (lambda x: [x,x.mean()], lambda o: o[0])],
                          ids=['tuple', 'dict', 'list'])
 def test_stages_that_wrap(wrap, get):
     class Net(nn.Module):

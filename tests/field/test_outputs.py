@@ -20,7 +20,8 @@ def refused(*args, **kw):
     assert '\n' not in str(e.value)
     return str(e.value)
 
-@pytest.mark.parametrize('wrap', [lambda y: SimpleNamespace(logits=y), lambda y: SimpleNamespace(loss=None, logits=y, hidden_states=(y,))], ids=['alone','with more'])
+@pytest.mark.parametrize('wrap', [lambda y: SimpleNamespace(logits=y), lambda y: SimpleNamespace(loss=None, logits=y, hidden_states=(y,))],
+                         ids=['alone','with more'])
 def test_logits_of_an_object(wrap):
     net,x = made(Gives, wrap),pics()
     is_map(cam(net, x), own(net.net, x, net.net.three))
@@ -33,7 +34,8 @@ def test_several_tensors_are_a_question(wrap):
 
 def test_which_of_several():
     x = pics()
-    for wrap,output in ((lambda y: dict(out=y, aux=y.flip(1)*3), 'out'), (lambda y: (y.flip(1)*3,y), 1), (lambda y: dict(a=dict(b=y)), lambda o: o['a']['b']),
+    for wrap,output in (
+            (lambda y: dict(out=y, aux=y.flip(1)*3), 'out'), (lambda y: (y.flip(1)*3,y), 1), (lambda y: dict(a=dict(b=y)), lambda o: o['a']['b']),
                         (lambda y: SimpleNamespace(scores=y), 'scores')):
         net = made(Gives, wrap)
         maps = cam(net, x, output=output)

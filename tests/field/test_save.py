@@ -27,7 +27,8 @@ def test_layers_called_like_the_rest(tmp_path):
     maps.save(tmp_path/'maps.npz')
     alike(CamMaps.load(tmp_path/'maps.npz'), maps)
 
-@pytest.mark.parametrize('kw', [dict(), dict(targets=[1,2]), dict(targets=contrast(0, 1)), dict(method='eigencam'), dict(targets=1, method='gradcam++'),
+@pytest.mark.parametrize('kw', [dict(), dict(targets=[1,2]), dict(targets=contrast(0, 1)), dict(method='eigencam'),
+                                dict(targets=1, method='gradcam++'),
                                 dict(aug_smooth=True), dict(layers=['one','three'])], ids=lambda o: '-'.join(o) or 'plain')
 def test_round_trip(kw, tmp_path):
     maps = cam(made(Plain), pics(), **kw)

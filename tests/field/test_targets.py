@@ -4,7 +4,8 @@ from torch import nn
 from fieldnets import Head, Plain, conv, is_map, made, own, pics
 from cifar_cam.all import cam, contrast
 
-@pytest.mark.parametrize('targets', [range(3), (o for o in (0,1,2)), [torch.tensor(o) for o in (0,1,2)], np.arange(3), torch.arange(3), (0,1,2), map(int, '012')],
+@pytest.mark.parametrize('targets', [range(3), (o for o in (0,1,2)), [torch.tensor(o) for o in (0,1,2)], np.arange(3),
+                                     torch.arange(3), (0,1,2), map(int, '012')],
                          ids=['range','generator','0-d tensors','array','tensor','tuple','map'])
 def test_a_class_a_picture(targets):
     net,x = made(Plain),pics(3)
