@@ -9,6 +9,8 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
+from .trace import *
+from .maps import *
 from .cam import *
 from .faith import *
 from .interp import *
