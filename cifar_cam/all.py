@@ -1,6 +1,5 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
-from . import imports as _imports   # fastai, in silence
-from fastai.vision.all import *
+from .imports import *
 from .files import *
 from .augment import *
 from .data import *
@@ -10,6 +9,8 @@ from .checkpoint import *
 from .learner import *
 from .run import *
 from .classes import *
+from .trace import *
+from .maps import *
 from .cam import *
 from .faith import *
 from .interp import *

@@ -35,8 +35,8 @@ def test_several_tensors_are_a_question(wrap):
 def test_which_of_several():
     x = pics()
     for wrap,output in (
-            (lambda y: dict(out=y, aux=y.flip(1)*3), 'out'), (lambda y: (y.flip(1)*3,y), 1), (lambda y: dict(a=dict(b=y)), lambda o: o['a']['b']),
-                        (lambda y: SimpleNamespace(scores=y), 'scores')):
+            (lambda y: dict(out=y, aux=y.flip(1)*3), 'out'), (lambda y: (y.flip(1)*3,y), 1),
+            (lambda y: dict(a=dict(b=y)), lambda o: o['a']['b']), (lambda y: SimpleNamespace(scores=y), 'scores')):
         net = made(Gives, wrap)
         maps = cam(net, x, output=output)
         is_map(maps, own(net.net, x, net.net.three))
