@@ -149,7 +149,7 @@ def _score(t, logits, finer=False):
 
 # %% ../nbs/11_cam.ipynb #e2bdb105
 def _signs(p, acts):
-    "1 or -1 for each projection `p`: how it agrees with the mean over channels of `acts`, or, if that is the same everywhere, its larger end"
+    "1 or -1 for each projection `p`: how it agrees with the mean over channels of `acts`, or, if that is flat, its larger end"
     mean = np.nan_to_num(acts).mean(1)
     mean = mean-mean.mean((1,2), keepdims=True)
     ends = p.max((1,2))+p.min((1,2))
@@ -336,7 +336,7 @@ def _check_outputs(shape, vocab, targets, one=False):
 
 # %% ../nbs/11_cam.ipynb #4bc58930
 def _squashed(logits, one=False):
-    "What kind of probabilities `logits` are instead, of which the first column is the negative of the second if there is `one`; nothing if none"
+    "What kind of probabilities `logits` are instead, or nothing; where there is `one`, the first column is its negative"
     o = logits.double()
     if o.ndim!=2 or len(o)<2 or not o.isfinite().all(): return ''
     one = lambda p: bool((p.sum(1)-1).abs().max()<1e-4)
@@ -381,7 +381,9 @@ def _ready(model, layers, output):
 def _read_by(reshape, shape):
     "The shape that `reshape` makes of outputs of a shape; `ValueError` if it is no grid"
     try: res = tuple(reshape(torch.zeros(shape)).shape)
-    except Exception as e: raise ValueError(f'`reshape` fails for {"x".join(map(str, shape))} ({type(e).__name__}): it has to give n x channels x height x width') from e
+    except Exception as e:
+        msg = f'`reshape` fails for {"x".join(map(str, shape))} ({type(e).__name__}): it has to give n x channels x height x width'
+        raise ValueError(msg) from e
     fits = len(res)==4 and res[0]==shape[0] and res[2]*res[3]>1
     if not fits: raise ValueError(f'`reshape` gives {"x".join(map(str, res))} for 3 pictures: it has to give n x channels x height x width')
     return res

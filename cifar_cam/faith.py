@@ -1,4 +1,4 @@
-"""Does a map show what the network used? Measured: by taking places away, by mosaics, by randomising the network, and always beside a random map and a centred blob
+"""Does a map show what the network used? Measured by removal, by mosaics, by random weights, beside a random map and a blob
 
 Docs: https://OWNER.github.io/cifar_cam/faith.html.md"""
 
@@ -190,9 +190,8 @@ def _corr(a, b): return np.nan if np.ptp(a)==0 or np.ptp(b)==0 else spearmanr(a.
 
 def _likeness(ref, new):
     "Mean rank correlation of positive evidence, by layer"
-    pos = lambda maps,k: np.maximum(maps[k], 0)
-    with np.errstate(all='ignore'):
-        return {k: np.nanmean([_corr(a, b) for a,b in zip(pos(ref, k), pos(new, k))]) for k in ref.layers}
+    def mean(k): return np.nanmean([_corr(np.maximum(a, 0), np.maximum(b, 0)) for a,b in zip(ref[k], new[k])])
+    with np.errstate(all='ignore'): return {k: mean(k) for k in ref.layers}
 
 # %% ../nbs/12_faith.ipynb #cf092eff
 def randomisation(

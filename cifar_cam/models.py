@@ -179,7 +179,9 @@ def _frozen(model):
     compiled = [(m,m._compiled_call_impl) for m in model.modules() if getattr(m, '_compiled_call_impl', None)]   # by `Module.compile`
     try:
         try: model.eval()
-        except NotImplementedError: raise TypeError(f'{type(model).__name__} has one mode only, as if exported: give the nn.Module that it was made from') from None
+        except NotImplementedError:
+            msg = f'{type(model).__name__} has one mode only, as if exported: give the nn.Module that it was made from'
+            raise TypeError(msg) from None
         for p in model.parameters(): p.requires_grad_(False)
         for m,_ in compiled: m._compiled_call_impl = None
         yield

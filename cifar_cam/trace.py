@@ -121,13 +121,16 @@ def _ran_in(named, ran, name):
         elif k in named: res += _ran_in(named, ran, k)   # one that is part of two modules has one name
     return res
 
+def _size(m): return sum(p.numel() for p in m.parameters())
+def _has_matrix(m): return any(p.ndim>1 for p in m.parameters(recurse=False))
+
 @patch
 def _note_parts(self:Trace, model):
     "The parts of each module that ran, by when they ended, and its weights"
     named = dict(model.named_modules())
     self.parts = {k: sorted(_ran_in(named, self.ran, k), key=lambda o: self.ran[o].end) for k in self.ran}
-    self.weights = {k: sum(p.numel() for p in m.parameters()) for k,m in named.items()}
-    self.matrices = {k for k,m in named.items() if any(p.ndim>1 for p in m.parameters(recurse=False))}
+    self.weights = {k: _size(m) for k,m in named.items()}
+    self.matrices = {k for k,m in named.items() if _has_matrix(m)}
     has_class = isinstance(getattr(model, 'class_token', None), nn.Parameter)
     self.n_prefix = getattr(model, 'num_prefix_tokens', 1 if has_class else None)
     self.found,self.fit = {},{}
@@ -220,7 +223,8 @@ def _in_place(a):
     a = a/(a.mean(0)+1e-30)
     can = [i for i,(r,c) in enumerate(_places) if r in rows and c in cols]
     if not can: return float(a[0].size==1),0.   # too few cells to tell
-    answer = np.stack([a[can][:,rows==r][:,:,cols==c].mean((1,2)) for r,c in (_places[i] for i in can)])   # place x patch
+    places = [_places[i] for i in can]
+    answer = np.stack([a[can][:,rows==r][:,:,cols==c].mean((1,2)) for r,c in places])   # place x patch
     return np.mean(answer.argmax(0)==np.arange(len(can))),answer.trace()/answer.sum()
 
 # %% ../nbs/09_trace.ipynb #4c1e2eed
@@ -293,7 +297,10 @@ def _holds(self:Trace, name): return self.fits(name) or any(map(self._holds, sel
 @patch
 def _is_block(self:Trace, name): return any(self.weights[o] for o in self.parts[name])
 @patch
-def _block_inside(self:Trace, name): return any(self._is_block(o) and self._holds(o) and (self.fits(o) or self._block_inside(o)) for o in self.parts[name])
+def _block_inside(self:Trace, name):
+    "Is there a block below `name`, or in it, that fits?"
+    blocks = [o for o in self.parts[name] if self._is_block(o) and self._holds(o)]
+    return any(self.fits(o) or self._block_inside(o) for o in blocks)
 
 @patch
 def _opened(self:Trace, name, beside):
@@ -325,7 +332,8 @@ def layers(self:Trace,
 @patch
 def _nothing(self:Trace):
     "Why there is no layer to look at"
-    if not self.parts['']: return f'{self.kind} does not show its layers, as if compiled or exported: give the nn.Module that it was made from'
+    closed = f'{self.kind} does not show its layers, as if compiled or exported: give the nn.Module that it was made from'
+    if not self.parts['']: return closed
     last,whys = sorted(self.ran.values(), key=lambda r: -r.end),{}
     for r in last:
         why = (self.why_not(r.name) or 'gets no gradient at its places').partition(': choose')[0]
@@ -344,7 +352,8 @@ def last(self:Trace) -> str: # `ValueError` if there is none
     "The layer to look at: the last one that fits"
     names = self.layers()
     if not names: raise ValueError(self._nothing())
-    later = [r for r in self.ran.values() if r.own and r.arrives and all(v.sum()>1 for v in r.arrives.values())]
+    def places(r): return min(v.sum() for v in r.arrives.values())>1
+    later = [r for r in self.ran.values() if r.own and r.arrives and places(r)]
     late = max(later, key=lambda r: r.end).name if later else names[-1]
     share = self._weights_until(names[-1])/max(self._weights_until(late), 1)
     why = (self.why_not(late) or 'gets no gradient at its places').partition(': choose')[0]
@@ -414,7 +423,8 @@ def stages(
     if own := _own_names(model): return own
     if x is not None: return find_layers(model, usable_layers(model, x))
     conv = first(m for m in model.modules() if isinstance(m, nn.Conv2d))
-    shape,msg = (1, conv.in_channels if conv else 3),f'{type(model).__name__} takes noise of no usual size: give pictures, `stages(model, x)`'
+    shape = 1,conv.in_channels if conv else 3
+    msg = f'{type(model).__name__} takes noise of no usual size: give pictures, `stages(model, x)`'
     for s in _sizes:
         try:
             with traced(model, torch.randn(*shape, s, s, generator=torch.Generator().manual_seed(1))) as t: names = t.layers()
