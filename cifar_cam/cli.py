@@ -113,7 +113,7 @@ def doctor():
     from cifar_cam.run import doctor
     facts,notes = doctor()
     for k,v in facts.items(): print(f'{k:16s}{v}')
-    print('\n'.join(f'note: {o}' for o in notes) or 'nothing to remark')
+    print('\n'.join(f'note: {_as_option(o)}' for o in notes) or 'nothing to remark')
 
 # %% ../nbs/16_cli.ipynb #3d223e4d
 def _as_option(msg):

@@ -394,7 +394,7 @@ def _cifar10_here():
     "The CIFAR-10 that is found, as a fact, or a note that says why there is none"
     where = os.getenv('CIFAR_CAM_DATA') or str(fastai_path('data')/'cifar10')
     if not Path(where).exists():
-        return {},[f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use --data digits']
+        return {},[f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use `data` digits']
     try: return dict(cifar10=cifar10_path(where)),[]
     except (ValueError, OSError) as e: return {},[f'CIFAR-10: {e}']
 
@@ -405,7 +405,7 @@ def doctor() -> tuple: # Facts by name, and a list of notes
     facts = versions() | dict(device=name, threads=torch.get_num_threads(), precision=pick_precision()) | found
     slow = dev.type=='cpu' and facts['precision']=='fp32'
     if slow: notes.insert(0, 'this CPU has no bf16 instructions: training is in float32, at about half the speed')
-    hours = 'no GPU: 20 epochs of CIFAR-10 take hours; try --n-train 5000 --epochs 2, or --data digits'
+    hours = 'no GPU: 20 epochs of CIFAR-10 take hours; try `n_train` 5000 and `epochs` 2, or `data` digits'
     if dev.type=='cpu': notes.insert(0, hours)
     try: _check_room(Path('runs'), 45*2**20)
     except ValueError as e: notes.append(str(e))
