@@ -242,8 +242,10 @@ def _unclear(self:Trace, r):
     return r.times==1 and r.own and r.depends and not r.answers and self._grids(r) and not self._is_plain(r)
 
 @patch
-def grid(self:Trace, name):
-    "The grid of a layer, found by what its cells do where its shape leaves a doubt; None if it is none"
+def grid(self:Trace,
+    name:str # Of a layer, dotted
+) -> Grid: # None if it is none
+    "The grid of a layer, found by what its cells do where its shape leaves a doubt"
     if name not in self.found: self.found[name] = self._found(self.ran[name])
     return self.found[name]
 
