@@ -110,8 +110,8 @@ def explain(
 @call_parse
 def doctor():
     "Versions, device, precision, data found, and what would be slow or fail"
-    from cifar_cam.run import doctor
-    facts,notes = doctor()
+    from cifar_cam.run import diagnose
+    facts,notes = diagnose()
     for k,v in facts.items(): print(f'{k:16s}{v}')
     print('\n'.join(f'note: {_as_option(o)}' for o in notes) or 'nothing to remark')
 
