@@ -106,6 +106,12 @@ def explain(
     from cifar_cam.report import explain_run
     return _summary(explain_run(folder, k, _layers(layers), method, target, mistakes, export or None), Path(folder))
 
+# %% ../nbs/16_cli.ipynb #3d223e4d
+def _as_option(msg):
+    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
+    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
+    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
+
 # %% ../nbs/16_cli.ipynb #c5620afd
 @call_parse
 def doctor():
@@ -114,12 +120,6 @@ def doctor():
     facts,notes = diagnose()
     for k,v in facts.items(): print(f'{k:16s}{v}')
     print('\n'.join(f'note: {_as_option(o)}' for o in notes) or 'nothing to remark')
-
-# %% ../nbs/16_cli.ipynb #3d223e4d
-def _as_option(msg):
-    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
-    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
-    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
 
 # %% ../nbs/16_cli.ipynb #43df8dd4
 _commands = dict(run=run, train=train, explain=explain, doctor=doctor)
