@@ -23,8 +23,9 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection, get_2d_
 from .docs import document
 from .models import *
 from .models import _name_of
+from .classes import class_index
 from .trace import *
-from .trace import _trace_of
+from .trace import _trace_of, _traces
 from .maps import *
 
 # %% ../nbs/11_cam.ipynb #28d54fc7
@@ -39,10 +40,8 @@ class contrast:
 # %% ../nbs/11_cam.ipynb #d44d9052
 def _class_index(t, c, vocab=None):
     "The index of class `t`, a name or an index; `ValueError` if there is none of that kind among `c`"
-    if isinstance(t, str):
-        known = ', '.join(map(str, vocab)) if vocab is not None else 'no vocab, so give an index'
-        if t not in (vocab or ()): raise ValueError(f'no class {t!r}: there is {known}')
-        return list(vocab).index(t)
+    if vocab is not None: return class_index(t, vocab)
+    if isinstance(t, str): raise ValueError(f'no class {t!r}: there is no vocab, so give an index')
     if hasattr(t, 'item'): t = t.item()
     no_class = isinstance(t, bool) or not isinstance(t, Integral)
     if no_class: raise ValueError(f'target {t!r} is not a class: give an index from 0 to {c-1}')
@@ -237,7 +236,9 @@ def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
 @patch
 def _check_ran(self:_OnePass, acts, layers):
     missing = first(k for k in layers if k not in acts)
-    if missing: raise ValueError(f'layer {missing!r} did not run for these pictures, as it did for the first of them: choose another layer')
+    if missing: _traces.pop(self.model, None)
+    msg = f'layer {missing!r} did not run for these pictures, as it did when the model was traced'
+    if missing: raise ValueError(f'{msg}: choose another layer, or call again if the model has changed')
 
 @patch
 def forward(self:_OnePass, x, targets, eigen_smooth=False):

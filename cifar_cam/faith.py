@@ -345,7 +345,7 @@ def faithfulness(
     metrics = _which_metrics(metrics, each)
     many,x,ts = _which_maps(model, maps, images)
     _check_apart(many)
-    bench = _Bench(model, x, ts, many[0].logits, metrics, n_mosaics, seed, each, many[0].options.get('output'))
+    bench = _Bench(unwrap(model), x, ts, many[0].logits, metrics, n_mosaics, seed, each, many[0].options.get('output'))
     blob,rows = bench.blob(),{}
     for m in many:
         square,like = bench.of_squares(m),bench.likeness(m)

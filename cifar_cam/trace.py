@@ -305,10 +305,11 @@ def _block_inside(self:Trace, name):
     return any(self.fits(o) or self._block_inside(o) for o in blocks)
 
 @patch
-def _opened(self:Trace, name, beside):
-    "The layers that block `name` stands for among the parts `beside` it: itself, or those in it"
+def _opened(self:Trace, name, parent, beside):
+    "The layers that block `name` of `parent` stands for among the parts `beside` it: itself, or those in it"
     if not self.fits(name):
-        instead = any(self.fits(o) and not self._is_block(o) for o in beside)   # a single operation, such as the norm before an attention
+        like = [o for o in beside if not self._is_block(o) and self.ran[o].shape==self.ran[parent].shape]
+        instead = any(map(self.fits, like))   # such as the norm before an attention, for the block that both are in
         return self.layers(name) if self._block_inside(name) or not instead else []
     blocks = [o for o in beside if self._is_block(o)]
     share = self.weights[name]/sum(self.weights[o] for o in blocks)
@@ -323,7 +324,7 @@ def layers(self:Trace,
 ) -> list: # Names, in forward order
     "The layers in a module"
     parts = list(filter(self._holds, self.parts[name]))
-    opened = {o: self._opened(o, parts) for o in parts if self._is_block(o)}
+    opened = {o: self._opened(o, name, parts) for o in parts if self._is_block(o)}
     parts = [o for o in parts if opened.get(o, self.fits(o))]
     blocks = [o for o in parts if o in opened]
     if not blocks: return [o for o in parts if o in self.matrices or o==parts[-1]]
@@ -383,6 +384,7 @@ def _trace_of(model, x, output=None, given=None):
     if key in known: return known[key]
     t = _fresh_trace(model, x)
     t.one = given is not None and given.one   # one logit stands for two classes
+    if len(known)>20: known.clear()   # such as by a new function as `output` in each call
     if t.arrived and t.outs.isfinite().all(): known[key] = t
     return t
 
