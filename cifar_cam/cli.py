@@ -25,6 +25,10 @@ def whole(
     return int(s)
 
 # %% ../nbs/16_cli.ipynb #349d2272
+def _kept(learn):
+    "The run folder of `learn`; None in a process that is not the first one of several"
+    return vars(learn).get('run')
+
 def _layers(s): return s.replace(',', ' ').split() or None
 
 def _command():
@@ -57,8 +61,8 @@ def train(
     args = locals()
     from cifar_cam.run import train_run
     learn = train_run(**args, command=_command())
-    print(f'the run is in {learn.run}')
-    return learn.run
+    if folder := _kept(learn): print(f'the run is in {folder}')
+    return folder
 
 # %% ../nbs/16_cli.ipynb #b7e9a9f7
 _files = dict(curves='curves.png', mistakes='misclassified.png', maps='cams.png', predictions='predictions.csv',
@@ -89,7 +93,8 @@ def run(
     from cifar_cam.run import train_run
     check_explain(**how)
     learn = train_run(**kwargs, command=_command(), check=partial(check_explain, **how))
-    return _summary(explain_run(learn, **how), learn.run)
+    folder = _kept(learn)
+    return folder and _summary(explain_run(learn, **how), folder)
 
 # %% ../nbs/16_cli.ipynb #f2484012
 @call_parse

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 
 # %% ../nbs/07_run.ipynb #085dcc7c
-import json, os, shutil, sys
+import json, os, sys
 from html import escape
 from numbers import Integral
 from contextlib import contextmanager
@@ -267,8 +267,6 @@ def _check_numbers(seed, size, width, lr, workers, **above_0):
     check_value('seed', seed, lambda o: is_number(o, 0, 2**32-1), f'a number from 0 to {2**32-1}')
     check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
     whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
-    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral), 'a whole number')
-    whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
     for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral) and o>=0, 'a whole number, 0 or more')
 
 # %% ../nbs/07_run.ipynb #8b4836f0
@@ -303,10 +301,11 @@ def _check_rank():
     msg = f'RANK is {rank} and WORLD_SIZE is {n}: start all processes by torchrun, or unset both'
     if not (rank.isdecimal() and n.isdecimal() and int(rank)<int(n)): raise ValueError(msg)
 
-def _only_first():
-    "Of several processes, end all but the first one, which is alone from here on"
-    if _rank(): raise SystemExit(0)
+def _alone():
+    "Be a process of its own from here on, whose metrics wait for no other; was it the first one, or the only one?"
+    first = not _rank()
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
+    return first
 
 def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
     "The complete run in `out`, if there is one and it is the one asked for; None if there is none"
@@ -319,9 +318,10 @@ def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
     n_train = n_train or len(picture_files(path/'train'))
     n_valid = n_valid or len(picture_files(path/valid_name(path)))
     _check_complete(out, config, dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid))
-    _only_first()
-    _say(f'the run in {out} is complete')
-    return load_run(out)
+    first,learn = _alone(),load_run(out)
+    if first: _say(f'the run in {out} is complete')
+    else: del learn.run
+    return learn
 
 # %% ../nbs/07_run.ipynb #5ba9d295
 def _interrupted(learn, out, info):
@@ -342,8 +342,7 @@ def _fit_and_save(learn, out, resume, trackers, info):
     except KeyboardInterrupt:
         _interrupted(learn, out, info)
         raise
-    _only_first()
-    learn.save_run(out, **info)
+    if _alone(): learn.save_run(out, **info)
 
 # %% ../nbs/07_run.ipynb #0049d5a9
 def train_run(
@@ -366,7 +365,7 @@ def train_run(
     wandb:bool=False, # Log to Weights & Biases
     check=noop, # Called with the untrained learner, to refuse what would fail after the training
     command:str='train_run' # What config.json records as the command
-) -> Learner: # Trained, and kept in its `run`
+) -> Learner: # Trained, and kept in its `run`; of several processes, only the first one's has one
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
