@@ -21,6 +21,7 @@ from .learner import *
 from .run import *
 from .checkpoint import _checksum
 from .checkpoint import versions
+from .classes import *
 from .trace import *
 from .maps import *
 from .cam import *
@@ -284,15 +285,10 @@ def _check_layers(model, x, layers, method):
     cam(model, torch.zeros_like(x), 0, layers, probe)
 
 # %% ../nbs/15_report.ipynb #50b1c9fe
-def _as_class(target, vocab):
-    "`target`, with a number in place of its digits unless a class is called so"
-    is_number = isinstance(target, str) and target not in vocab and target.lstrip('-').isdigit()
-    return int(target) if is_number else target
-
 def _check_class(target, vocab):
     "Is there a class `target`?"
     known = isinstance(target, str) and target in ('predicted','actual','both','contrast')
-    if target is not None and not known: check_targets(_as_class(target, vocab), 1, len(vocab), list(vocab))
+    if target is not None and not known: class_index(target, vocab)
 
 # %% ../nbs/15_report.ipynb #ef5730bc
 def _one_input(learn, size):
@@ -349,7 +345,6 @@ def explain_run(
         run = load_run(run)
     check_explain(run, k, layers, method, target, mistakes)
     interp = CAMInterpretation.from_learner(run)
-    target = _as_class(target, interp.vocab)
     interp.save(folder, k=k, layers=layers, method=method, target=target)
     if mistakes: interp.report(folder, mistakes, layers, method)
     if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)

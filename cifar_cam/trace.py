@@ -198,11 +198,13 @@ def find_grid(
 
 # %% ../nbs/09_trace.ipynb #e5f1b132
 _places = [(0,1),(0,2),(1,0),(1,2),(2,0),(2,1)]   # rows and columns of 3x3
+_spots = [(1,4),(2,1),(4,5),(5,2)]   # of 7x7
 
 @patch
 def _look(self:Trace, names):
     "A second pass: how much the cells of layers answer to each patch that is exchanged"
-    xs = torch.cat([self.x]+[_exchanged(self.x, self.noise, p) for p in _places])
+    new = [_exchanged(self.x, self.noise, p) for p in _places] + [_exchanged(self.x, self.noise, p, 7) for p in _spots]
+    xs = torch.cat([self.x]+new)
     def note(r, module, inp, out):
         d = (out[1:]-out[:1]).float().abs()
         for k in _axes(d.ndim):
@@ -216,16 +218,28 @@ def _look(self:Trace, names):
 
 def _thirds(n): return ((np.arange(n)+.5)*3//n).astype(int)
 
+def _even(a):
+    "`a`, patches x height x width, with as much in each patch, and then in each cell"
+    a = a/(a.mean((1,2), keepdims=True)+1e-30)
+    return a/(a.mean(0)+1e-30)
+
 def _in_place(a):
     "Share of the patches that are answered most where they are, by `a`, patches x height x width; and how far these answers stand out"
     rows,cols = map(_thirds, a.shape[1:])
-    a = a/(a.mean((1,2), keepdims=True)+1e-30)
-    a = a/(a.mean(0)+1e-30)
+    a = _even(a)
     can = [i for i,(r,c) in enumerate(_places) if r in rows and c in cols]
     if not can: return float(a[0].size==1),0.   # too few cells to tell
     places = [_places[i] for i in can]
     answer = np.stack([a[can][:,rows==r][:,:,cols==c].mean((1,2)) for r,c in places])   # place x patch
     return np.mean(answer.argmax(0)==np.arange(len(can))),answer.trace()/answer.sum()
+
+# %% ../nbs/09_trace.ipynb #0e793329
+def _in_spot(a):
+    "Share of the small patches that are answered most by a cell where they are, or beside it, by `a`, patches x height x width"
+    size = np.array(a.shape[1:])
+    at = np.stack(np.unravel_index(_even(a).reshape(len(a), -1).argmax(1), a.shape[1:]), 1)
+    off = np.abs((at+.5)/size - (np.array(_spots)+.5)/7)
+    return (off<=1/7+.5/size).all(1).mean()
 
 # %% ../nbs/09_trace.ipynb #4c1e2eed
 @patch
@@ -254,8 +268,9 @@ def _found(self:Trace, r):
     if self._unclear(r): self._look([o.name for o in self.ran.values() if self._unclear(o)])
     gs = self._grids(r)
     if self._is_plain(r) or not r.answers: return first(gs)
-    scores = {g: _in_place(g.cells(r.answers[g.axes])) for g in gs}
-    right = [g for g in gs if scores[g][0]>.75]
+    n,cells = len(_places),{g: g.cells(r.answers[g.axes]) for g in gs}
+    scores = {g: _in_place(a[:n]) for g,a in cells.items()}
+    right = [g for g,a in cells.items() if scores[g][0]>.75 and (len(g.axes)==4 or _in_spot(a[n:])>=.5)]
     both = len({g.axes for g in right})>1
     return None if both or not right else max(right, key=lambda g: round(scores[g][1], 2))
 

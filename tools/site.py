@@ -4,6 +4,7 @@
 import shutil, sys
 from pathlib import Path
 
+from fastcore.script import call_parse
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
@@ -27,7 +28,11 @@ class NbdevSite(Site):
     def resolve(self, href, page, record=True): return super().resolve(self.local(href), page, record)
     def llms_link(self, href, page): return super().llms_link(self.local(href), page)
 
-def main(dest=cfg.doc_path):
+@call_parse(pos=['dest'])
+def main(
+    dest:str=str(cfg.doc_path) # Folder
+):
+    "Build the documentation"
     refresh_quarto_yml()
     site = NbdevSite(load(proc_nbs(n_workers=0, force=True)))
     site.out = Path(dest).resolve()
@@ -37,4 +42,3 @@ def main(dest=cfg.doc_path):
     broken = {href: page for page,href in site.broken}
     if broken: sys.exit('links that go nowhere:\n' + '\n'.join(f'  {href}, in {page}' for href,page in broken.items()))
 
-if __name__=='__main__': main(*sys.argv[1:])

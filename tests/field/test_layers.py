@@ -1,7 +1,7 @@
 "The layer that `cam` takes by itself is the last that ran with places, for networks that are written as people write them"
 import pytest, torch
 from torch import nn
-from fieldnets import Head, Plain, conv, is_map, made, own, pics
+from fieldnets import Head, conv, is_map, made, own, pics
 from cifar_cam.all import cam, cifar_resnet18, usable_layers
 
 class Listed(nn.Module):

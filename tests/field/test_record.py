@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 from fastcore.test import expect_fail, test_close as close
 from cifar_cam.all import (Adam, Callback, CrossEntropyLossFlat, CSVLogger, EarlyStoppingCallback, F, GradientClip, History, Learner, MixUp,
-    OptimWrapper, Path, Recipe, ReduceLROnPlateau, SaveModelCallback, TrackerCallback, accuracy, baseline_augs, cifar_dls,
-    cifar_resnet18, device_augs, digits_path, load_run, recipe, resnet_learner, set_seed, torch)
+    Path, Recipe, ReduceLROnPlateau, SaveModelCallback, TrackerCallback, accuracy, baseline_augs, cifar_dls,
+    cifar_resnet18, device_augs, digits_path, load_run, resnet_learner, set_seed, torch)
 
 def data(augs='baseline', **kw):
     augs = baseline_augs() if augs=='baseline' else augs

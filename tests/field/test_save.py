@@ -1,5 +1,5 @@
 "Maps in a file, and back"
-import numpy as np, pytest, torch
+import numpy as np, pytest
 from torch import nn
 from fieldnets import Head, Plain, conv, made, pics
 from cifar_cam.all import CamMaps, cam, contrast

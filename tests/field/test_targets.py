@@ -1,7 +1,7 @@
 "Whose evidence: every way to say it, and those that say nothing"
 import numpy as np, pytest, torch
 from torch import nn
-from fieldnets import Head, Plain, conv, is_map, made, own, pics
+from fieldnets import Head, Plain, is_map, made, own, pics
 from cifar_cam.all import cam, contrast
 
 @pytest.mark.parametrize('targets', [range(3), (o for o in (0,1,2)), [torch.tensor(o) for o in (0,1,2)], np.arange(3),

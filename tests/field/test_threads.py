@@ -1,5 +1,5 @@
 "Two threads at once: each gets what it would get alone, and nothing stays behind"
-import threading, numpy as np, torch, tqdm
+import threading, numpy as np, tqdm
 from concurrent.futures import ThreadPoolExecutor
 from fieldnets import Plain, made, pics
 from cifar_cam.all import cam
