@@ -88,6 +88,6 @@ def look(c):
                 if isinstance(got, Said): said.append(got)
     except Exception as e:
         if is_own(e) and c.why in words(e): return 'refused',words(e)
-        return 'does not hold',c.why or f'{type(e).__name__}: {words(e)}'
+        return 'does not hold',isinstance(e, AssertionError) and c.why or f'{type(e).__name__}: {words(e)}'
     if not pairs: return 'does not hold','nothing was compared'
     return 'holds',c.why or ''.join(said[:1])
