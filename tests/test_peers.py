@@ -1,4 +1,4 @@
-"What the tests of pytorch-grad-cam and of torch-cam ask: each case comes out as expected, and no case can hold without having been looked at"
+"What other projects' tests ask: each case comes out as expected, and none can hold without having been looked at"
 import numpy as np, pytest
 from cifar_cam.all import cam
 from field.fieldnets import Plain, made, pics
@@ -20,7 +20,9 @@ def raises(e):
 def test_what_is_not_looked_at_does_not_hold():
     assert came_out(lambda: [])==('does not hold', 'nothing was compared')
 
-@pytest.mark.parametrize('got,want', [(1,2), (np.zeros(3),np.ones(3)), (np.ones(3),np.ones(2)), (np.full(2, np.nan),np.ones(2)), (1.001,1.)])
+differ = [(1,2), (np.zeros(3),np.ones(3)), (np.ones(3),np.ones(2)), (np.full(2, np.nan),np.ones(2)), (1.001,1.)]
+
+@pytest.mark.parametrize('got,want', differ)
 def test_what_differs_does_not_hold(got, want):
     assert came_out(lambda: [(1,1),(got,want)])[0]=='does not hold'
     assert came_out(lambda: [(want,want)])==('holds', '')
