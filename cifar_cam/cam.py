@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/cam.html.md"""
 __all__ = ['contrast', 'check_targets', 'cam_methods', 'cam_class', 'cam']
 
 # %% ../nbs/11_cam.ipynb #b8170024
-import warnings
+import re, warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral
@@ -122,8 +122,8 @@ def cam_class(
     "The grad-cam class of a method"
     known = ', '.join(_classes)
     if isinstance(method, type) and issubclass(method, (BaseCAM,pgc.FinerCAM)): return method
-    if not isinstance(method, str): raise TypeError(f'method is {method!r}: give a class of grad-cam, or one of {known}')
-    name = method.lower().replace('++', 'plusplus').translate({ord(o): None for o in '-_ '})
+    if not isinstance(method, str): raise TypeError(f'method is {method!r}: give a class built on BaseCAM of grad-cam, or one of {known}')
+    name = re.sub(r'(\+\+|pp)$', 'plusplus', method.lower().translate({ord(o): None for o in '-_ '}))
     if name not in _classes: raise ValueError(f'no method {method!r}: there is {known}')
     return _classes[name]
 
@@ -203,11 +203,18 @@ class _OnePass:
         return (w[:,None]@a.flatten(2)).view(len(a), *a.shape[2:]).numpy()
 
 # %% ../nbs/11_cam.ipynb #d3842d9e
+def _number(s):
+    "What a target gives of a picture's logits, a tensor of one number; `ValueError` if it is something else"
+    gives = f'a tensor of {"x".join(map(str, s.shape))}' if isinstance(s, torch.Tensor) else type(s).__name__
+    msg = f'a target gives {gives}: expected a tensor of one number for each picture, such as `lambda o: o[1]-o[2]`'
+    if not isinstance(s, torch.Tensor) or s.numel()!=1: raise ValueError(msg)
+    return s.sum()
+
 @patch
 def _gradients(self:_OnePass, fs, logits, acts):
     "Gradients of the scores `fs` to what the layers put out, by name"
+    score = sum(_number(f(o)) for f,o in zip(fs, logits))
     if not self.uses_gradients: return {}
-    score = sum(f(o) for f,o in zip(fs, logits))
     why = 'no gradient reaches the layers: the model switches gradients off in `forward`, or detaches'
     if not score.requires_grad: raise ValueError(f'{why}; choose a later layer, or a method without gradients')
     grads = torch.autograd.grad(score, list(acts.values()), allow_unused=True, create_graph=not self.detach)
@@ -265,7 +272,9 @@ class _Whole:
     def forward(self, x, targets, eigen_smooth=False):
         with torch.no_grad(): logits = self.model(x)
         ts = _resolve(targets, logits)
-        maps = np.float32(super().forward(x, [_score(t, o) for t,o in zip(ts, logits)], eigen_smooth))
+        fs = [_score(t, o) for t,o in zip(ts, logits)]
+        for f,o in zip(fs, logits): _number(f(o))
+        maps = np.float32(super().forward(x, fs, eigen_smooth))
         return dict(input=maps),dict(input=np.zeros(len(x))),ts,logits.cpu()
 
 def _engine(cls):
@@ -310,8 +319,11 @@ def _check_method(cls, targets, layers):
     "`ValueError` if a method can't do what it is asked for"
     whole = issubclass(cls, pgc.FullGrad) and layers is not None
     if whole: raise ValueError('fullgrad takes the whole network at once: leave `layers` out')
-    why = isinstance(targets, contrast) and _why_no_contrast(cls)
+    ts = _listed(targets)
+    why = any(isinstance(t, (contrast,tuple)) for t in ts) and _why_no_contrast(cls)
     if why: raise ValueError(f'{cls.__name__} {why}: a contrast needs another method')
+    msg = 'finercam sets a class against those next to it, so its target is a class: give the function to another method'
+    if issubclass(cls, pgc.FinerCAM) and any(map(callable, ts)): raise ValueError(msg)
 
 # %% ../nbs/11_cam.ipynb #6e794e12
 def _check_network(cls, n_out, grids):
@@ -398,6 +410,7 @@ def _where(t, layers, reshape):
         why = t.why_not(name, reshape)
         hint = f'; the last layer that can be used is {t.layers()[-1]!r}' if why and t.layers() else ''
         if why: raise ValueError(f'layer {k!r} {why}{hint}')
+        if reshape: _read_by(reshape, t.ran[name].shape)
         grids[k] = reshape or t.grid(name)
     return found,grids
 

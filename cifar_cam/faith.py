@@ -11,6 +11,7 @@ __all__ = ['rank_places', 'road', 'deletion_insertion', 'drop_increase', 'mosaic
 # %% ../nbs/12_faith.ipynb #a64de82a
 from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Integral
 import cv2, numpy as np, pandas as pd, torch
 from torch import nn
 from torchvision.transforms.functional import gaussian_blur
@@ -23,7 +24,7 @@ from .models import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _squashed
+from .cam import _listed, _squashed
 
 # %% ../nbs/12_faith.ipynb #3465a510
 def rank_places(
@@ -61,6 +62,8 @@ def _checked(model, targets, images, heat=None):
     "The plain model, pictures on the CPU and one class a picture"
     if not isinstance(images, torch.Tensor) or images.ndim!=4:
         raise ValueError('images: expected the tensor that `cam` was given, n x 3 x height x width, normalised')
+    if targets is None: raise ValueError('targets is None: give a class, or one a picture, such as `maps.targets`')
+    targets = [targets]*len(images) if isinstance(targets, (Integral,str)) else _listed(targets)
     n,m = len(images),len(targets)
     if n!=m: raise ValueError(f'{n} images for {m} maps: give the pictures that the maps are of')
     pairs = any(isinstance(t, tuple) or callable(t) for t in targets)
@@ -78,7 +81,7 @@ def road(
     model, # As for `cam`
     images:torch.Tensor, # What the maps are of, as `cam` was given it
     heat, # n x height x width of the pictures
-    targets, # A class a picture
+    targets, # A class, or one a picture
     shares=(.1,.2,.3,.4,.5,.6,.7,.8,.9), # Of the places, to be removed
     seed:int=1, # Of ties and noise
     output=None # As for `cam`
@@ -99,19 +102,21 @@ def deletion_insertion(
     model, # As for `cam`
     images:torch.Tensor, # What the maps are of, as `cam` was given it; 0 is the mean colour
     heat, # n x height x width of the pictures
-    targets, # A class a picture
+    targets, # A class, or one a picture
     steps:int=16, # Of the curve
     seed:int=1, # Of ties
     output=None # As for `cam`
 ) -> dict: # deletion and insertion, each n
     "Area under the target's probability while places are removed, or come back, most relevant first (Petsiuk et al. 2018)"
+    few = not isinstance(steps, Integral) or steps<1
+    if few: raise ValueError(f'steps is {steps!r}: expected a whole number, 1 or more')
     model,x,ts = _checked(model, targets, images, heat)
     rank,side = torch.from_numpy(rank_places(heat, seed))[:,None],min(x.shape[-2:])
     blurred = gaussian_blur(x, side//4*2+1, side/8)
     cuts,res = [round(i/steps*rank[0].numel()) for i in range(steps+1)],{}
     for k,a,b in (('deletion', x, torch.zeros_like(x)), ('insertion', blurred, x)):
         ps = _probs(model, torch.cat([torch.where(rank<c, b, a) for c in cuts]), ts*len(cuts), output=output)
-        res[k] = trapezoid(ps.reshape(len(cuts), -1), dx=1/steps, axis=0)
+        res[k] = trapezoid(ps.reshape(len(cuts), -1), x=np.array(cuts)/cuts[-1], axis=0)
     return res
 
 # %% ../nbs/12_faith.ipynb #8048abdd
@@ -119,7 +124,7 @@ def drop_increase(
     model, # As for `cam`
     images:torch.Tensor, # What the maps are of, as `cam` was given it; 0 is the mean colour
     heat, # n x height x width of the pictures, from 0 to 1
-    targets, # A class a picture
+    targets, # A class, or one a picture
     output=None # As for `cam`
 ) -> dict: # drop and increase, each n
     "Relative loss of the target's probability, and whether it grows, when only what the map marks is shown (Chattopadhay et al. 2018)"
@@ -376,9 +381,10 @@ def _of_class(v, t): return v[t[0]]-v[t[1]] if isinstance(t, tuple) else v[t]
 
 def _bias(model, n_out):
     "The bias of the linear layer that gives the logits"
-    lin = last(m for m in model.modules() if isinstance(m, nn.Linear))
-    n = lin.out_features if lin is not None else 0
-    msg = 'the model does not end in a linear layer, so its logits are no sums over cells'
+    def of(cls): return [m for m in model.modules() if isinstance(m, cls)]
+    lin = last(of(nn.Linear) or of(nn.Conv2d))
+    n = len(lin.weight) if lin is not None else 0
+    msg = 'the model does not end in a linear layer, or in a convolution in its place, so its logits are no sums over cells'
     if n!=n_out and (n,n_out)!=(1,2): raise ValueError(msg)
     b = np.zeros(n) if lin.bias is None else lin.bias.detach().float().cpu().numpy()
     return b if n==n_out else np.concatenate([-b,b])   # one logit for two classes
@@ -405,6 +411,8 @@ def logit_ledger(
     layer=None # The last stage; None: found
 ) -> LogitLedger: # `ValueError` if cells and bias don't add up to the logit
     "What each cell of the last stage adds to a class's logit (Draelos & Carin 2020)"
+    several = is_listy(layer) and len(layer)!=1
+    if several: raise ValueError(f'{len(layer)} layers given: a ledger is of the last stage alone, so give one, or none')
     maps,net = cam(model, x, targets, layer, 'hirescam'),unwrap(model)
     (k,),ts = maps.layers,maps.targets
     of = lambda vs: np.array([_of_class(v, t) for v,t in zip(vs, ts)])

@@ -10,12 +10,13 @@ __all__ = ['map_status', 'CamMaps']
 # %% ../nbs/10_maps.ipynb #54b30226
 import cv2, json
 from collections import Counter
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TYPE_CHECKING
 import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.all import *
 from pytorch_grad_cam.utils.image import scale_cam_image
 from .docs import document
+from .files import write_whole
 
 # %% ../nbs/10_maps.ipynb #8ecbdf46
 _statuses = 'ok','no positive evidence','flat','nonfinite'
@@ -141,8 +142,10 @@ def _pictures(images):
     "`images` as n x height x width x 3, float from 0 to 1"
     a = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else np.asarray(images)
     if a.ndim==3: a = a[None]
-    if a.ndim==4 and a.shape[-1]!=3 and a.shape[1]==3: a = a.transpose(0,2,3,1)
-    shape = f'images are {"x".join(map(str, a.shape))}: expected n x 3 x height x width, or n x height x width x 3'
+    if a.ndim==4 and a.shape[-1] not in (1,3) and a.shape[1] in (1,3): a = a.transpose(0,2,3,1)
+    if a.ndim==4 and a.shape[-1]==1: a = a.repeat(3, -1)   # grey
+    gives = 'x'.join(map(str, a.shape)) or type(images).__name__
+    shape = f'images are {gives}: expected n x 3 x height x width, n x 1 if they are grey, or channels last'
     if a.ndim!=4 or a.shape[-1]!=3: raise ValueError(shape)
     a = a/np.float32(255) if a.dtype==np.uint8 else a.astype(np.float32)
     values = f'images go from {a.min():.2f} to {a.max():.2f}: give uint8, or floats from 0 to 1, before normalisation'
@@ -153,6 +156,8 @@ def _pictures(images):
 @patch
 def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
     "Colours, and their weights, n x height x width x 3 and 1"
+    out = not isinstance(alpha, Real) or not 0<=alpha<=1
+    if out: raise ValueError(f'alpha is {alpha!r}: expected a number from 0 to 1')
     cmap = cmap or ('RdBu_r' if shared_scale else 'inferno')
     cm = cmap if callable(cmap) else mpl.colormaps[cmap]
     v = (self.shared if shared_scale else self.heat)(layer, size, native)
@@ -160,7 +165,7 @@ def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
 
 @patch
 def overlay(self:CamMaps,
-    images, # The pictures, before normalisation: uint8, or floats from 0 to 1; n x 3 x height x width, or channels last
+    images, # The pictures, before normalisation: uint8, or floats from 0 to 1; n x 3 (or 1) x height x width, or channels last
     layer:str, # One of `layers`
     alpha:float=.65, # Weight of the colour where evidence is strongest
     cmap=None, # A matplotlib colour map; None: 'inferno', or 'RdBu_r' on a shared scale
@@ -258,7 +263,9 @@ def save(self:CamMaps,
     if plain: rest['targets'] = self.targets
     taken = [k for k in more if k in {*maps, *rest}]
     if taken: raise ValueError(f'an array called {taken[0]!r} is kept already: give it another name')
-    np.savez_compressed(fn, **{k: np.asarray(v) for k,v in {**maps, **rest, **more}.items()})
+    arrays = {k: np.asarray(v) for k,v in {**maps, **rest, **more}.items()}
+    fn = Path(fn)
+    write_whole(fn.with_name(fn.name.removesuffix('.npz')+'.npz'), lambda f: np.savez_compressed(f, **arrays))
 
 # %% ../nbs/10_maps.ipynb #b870cfb3
 @patch(cls_method=True)

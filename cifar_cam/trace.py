@@ -34,6 +34,7 @@ class Ran:
     shape:tuple=() # Of its output
     own:bool=False # One for each picture: the same for the same picture
     depends:bool=False # Another for another picture
+    even:bool=False # The same at every place, if its places stand behind channels
     same:bool=False # It put out what it was given
     changed:bool=False # By what follows, in place
     arrives:dict=field(default_factory=dict) # By axes, the cells where gradient arrives
@@ -54,6 +55,10 @@ def _exchanged(x, noise, place, n=3):
     return x
 
 # %% ../nbs/09_trace.ipynb #dc2e8a7a
+def _is_even(o):
+    "Whether `o`, channels x height x width, is the same at every place"
+    return o.ndim==3 and bool((o-o[:,:1,:1]).abs().max() <= 1e-6*o.abs().max())
+
 class Trace:
     "What each module did in one forward pass and back"
     def __init__(self,
@@ -79,7 +84,9 @@ def _end(self:Trace, name, module, inp, out):
     r.same = any(out is o for o in inp) and self.versions.get(id(out))==out._version
     self.versions[id(out)] = out._version
     if r.shape[:1]!=(3,) or not out.is_floating_point(): return
-    with torch.no_grad(): other,again = [(out[i]-out[0]).abs().max().item() for i in (1,2)]
+    with torch.no_grad():
+        other,again = [(out[i]-out[0]).abs().max().item() for i in (1,2)]
+        r.even = all(map(_is_even, out[:2]))
     r.depends,r.own = other!=0,not again>1e-3*other
     start = torch.is_grad_enabled() and not out.requires_grad
     if start: out = out.detach().requires_grad_()
@@ -292,6 +299,7 @@ def why_not(self:Trace,
     if not self._grids(r): return f'{gives}, which is no grid of channels x height x width: choose another, or give `reshape`'
     if g is None: return f'{gives}, and its cells do not answer where the picture changes: choose another, or give `reshape`'
     if g.h*g.w==1: return f'is 1x1 for pictures of {_dims(self.size)}: it has no places to look at'
+    if r.even: return 'gives the same at every place, as if enlarged from one: choose an earlier layer'
 
 # %% ../nbs/09_trace.ipynb #3516be2c
 @patch
