@@ -282,6 +282,31 @@ def create_batches(self:ArrayDL,
         make = _Sent if torch.utils.data.get_worker_info() and x.nbytes<=2**21 else _batch
         yield make(x, self.targets[b].numpy())
 
+# %% ../nbs/02_data.ipynb #a6230055
+@contextmanager
+def _one_thread(on_cpu, cv):
+    "One thread of torch's where `on_cpu`, and none of OpenCV's, `cv`, where it is given; afterwards as many as before"
+    n,n_cv = torch.get_num_threads(),cv and cv.getNumThreads()
+    try:
+        if on_cpu: torch.set_num_threads(1)
+        if cv: cv.setNumThreads(0)
+        yield
+    finally:
+        if on_cpu: torch.set_num_threads(n)
+        if cv: cv.setNumThreads(n_cv)
+
+@patch
+def __iter__(self:ArrayDL):
+    "fastai's, with threads kept out of the workers' way"
+    batches = super(ArrayDL, self).__iter__()
+    if not self.fake_l.num_workers: yield from batches; return
+    on_cpu,cv,done = torch.device(self.device or 'cpu').type=='cpu',sys.modules.get('cv2'),object()
+    while True:
+        with _one_thread(on_cpu, cv): b = next(batches, done)
+        if b is done: return
+        cv = None
+        yield b
+
 # %% ../nbs/02_data.ipynb #755e9abe
 @patch(as_prop=True)
 def joined(self:ArrayDL):
@@ -311,31 +336,6 @@ def chunkify(self:ArrayDL,
         yield before
         before = o
     if len(before): yield before
-
-# %% ../nbs/02_data.ipynb #a6230055
-@contextmanager
-def _one_thread(on_cpu, cv):
-    "One thread of torch's where `on_cpu`, and none of OpenCV's, `cv`, where it is given; afterwards as many as before"
-    n,n_cv = torch.get_num_threads(),cv and cv.getNumThreads()
-    try:
-        if on_cpu: torch.set_num_threads(1)
-        if cv: cv.setNumThreads(0)
-        yield
-    finally:
-        if on_cpu: torch.set_num_threads(n)
-        if cv: cv.setNumThreads(n_cv)
-
-@patch
-def __iter__(self:ArrayDL):
-    "fastai's, with threads kept out of the workers' way"
-    batches = super(ArrayDL, self).__iter__()
-    if not self.fake_l.num_workers: yield from batches; return
-    on_cpu,cv,done = torch.device(self.device or 'cpu').type=='cpu',sys.modules.get('cv2'),object()
-    while True:
-        with _one_thread(on_cpu, cv): b = next(batches, done)
-        if b is done: return
-        cv = None
-        yield b
 
 # %% ../nbs/02_data.ipynb #93f556a4
 def _in_both(train, valid):
