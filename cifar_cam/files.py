@@ -90,6 +90,11 @@ def are(
     return least<=len(o)<=most and all(map(ok, o.tolist() if hasattr(o, 'tolist') else o))
 
 # %% ../nbs/00_files.ipynb #5e7f76d8
+def _check_names(names, folder):
+    "Raise `ValueError` for names that are no text: those of another system, say, in Latin-1"
+    bad = first(o for o in names if re.search('[\ud800-\udfff]', o))
+    if bad: raise ValueError(f'the name {ascii(bad)} in {ascii(str(folder))} is not UTF-8: rename it')
+
 def at_home(
     folder # A path, which may begin with `~` or `~name`
 ) -> Path:
@@ -98,6 +103,7 @@ def at_home(
     res = os.path.expanduser(folder)
     msg = f'{folder}: nobody with a home folder is called {Path(res).parts[0]}; give the path in full'
     if res[:1]=='~': raise ValueError(msg)
+    _check_names([res], Path(res).parent)
     return Path(res)
 
 # %% ../nbs/00_files.ipynb #2fdfbace
@@ -232,11 +238,6 @@ _suffixes = {f'.{o}' for o in
     xpm""".split()}
 
 def _is_picture(o): return o.name[0]!='.' and Path(o).suffix.lower() in _suffixes
-
-def _check_names(names, folder):
-    "Raise `ValueError` for names that are no text: those of another system, say, in Latin-1"
-    bad = first(o for o in names if re.search('[\ud800-\udfff]', o))
-    if bad: raise ValueError(f'the name {ascii(bad)} in {ascii(str(folder))} is not UTF-8: rename it')
 
 # %% ../nbs/00_files.ipynb #87ab1ab4
 def _check_class(folder, n=None):

@@ -320,7 +320,7 @@ def save(self:CAMInterpretation,
     k:int=10, # Mistakes with maps; twice as many in the gallery
     **kwargs # More for `plot_cams`
 ) -> Path: # The run folder
-    "Write predictions.csv, metrics.json, misclassified.png and cams.png, all or none"
+    "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png, all or none"
     check_args(a_whole, k=k)
     with staged(folder) as tmp:
         self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)

@@ -75,7 +75,8 @@ def _pass(learn, dl, act, vocab):
     how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, activation_of(learn.loss_func))
     known,act = act not in (None,noop,noops),act if how=='`act`' else partial(of_logits, act=act or noop)
     def run(dl, with_loss):
-        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
+        watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', False)]   # such as a history of the training
+        with learn.no_bar(), learn.removed_cbs(watching): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
         return as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses
     two = dl.new(num_workers=0, get_idxs=lambda: list(range(min(2, len(dl.dataset)))))
@@ -340,8 +341,8 @@ def label_issues(self:CAMInterpretation) -> pd.DataFrame: # Rows of `table` with
 # %% ../nbs/13_interp.ipynb #818c7420
 @patch
 def _to_csv(self:CAMInterpretation, fn):
-    "Write the table"
-    names = {k: self.table[k].map(as_text) for k in ('file','actual','predicted')}
+    "Write the table, the names such that no spreadsheet computes them"
+    names = {k: self.table[k].map(as_cell) for k in ('file','actual','predicted')}
     self.table.assign(**names).to_csv(fn, index=False)
 
 @patch
@@ -350,7 +351,7 @@ def export(self:CAMInterpretation,
     k:int=100, # Mistakes
     **kwargs # More for `cams`
 ) -> Path: # The folder
-    "For other tools: predictions.csv, maps.npz with raw maps of the worst mistakes, and their pictures, named by index"
+    "For other tools: predictions.csv (names by `as_cell`), maps.npz with raw maps of the worst mistakes, and their pictures"
     check_args(a_path, folder=folder)
     if Path(folder).exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
     idxs = self.misclassified(k).idx.tolist()

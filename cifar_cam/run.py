@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
-from .files import _check_names
+from .files import _check_names, _valid_names
 from .augment import *
 from .data import *
 from .models import *
@@ -179,9 +179,12 @@ def _run_model(about, sd, config, folder):
 # %% ../nbs/07_run.ipynb #dd91176a
 def _run_augs(config, folder):
     "The augmentations of a run, or none, with a warning, where they can't be made again"
-    with _reading(folder/'config.json'):
-        try: return augs_from_config(config.get('augs'))
-        except ValueError as e: warn(f'{folder}: {e}, so there are none')
+    augs = config.get('augs')
+    with _reading(folder/'config.json', ValueError):
+        try: return augs_from_config(augs)
+        except ValueError as e:
+            if not isinstance(augs, dict) or 'described' not in augs: raise
+            warn(f'{folder}: {e}, so there are none')
 
 _asked = 'bs n_train n_valid seed size stats'.split()
 
@@ -227,14 +230,18 @@ def _check_same(dls, config, about, folder):
     for k,v in own.items():
         known = v is not None and (its[k] is not None or k=='stats')
         if known and not _same(k, its[k], v):
-            raise ValueError(f'the data has {k} {short_repr(its[k])}, the model in {folder} was trained with {short_repr(v)}: give data with the same {k}')
+            own,other = short_repr(its[k]),short_repr(v)
+            msg = f'the data has {k} {own}, the model in {folder} was trained with {other}: give data with the same {k}'
+            raise ValueError(msg)
 
 # %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_precision(config, device, folder):
     "The precision of a run, or, with a warning, 'auto' where `device` does not have it"
     p = config.get('precision', 'auto')
     try: return pick_precision(p, device)
-    except ValueError: warn(f'the run in {folder} was in {short_repr(p)}, which this {device} does not have: it may differ in the last digits')
+    except ValueError:
+        had = f'the run in {folder} was in {short_repr(p)}, which this {device} does not have'
+        warn(f'{had}: it may differ in the last digits')
     return 'auto'
 
 def _run_rows(fn, cols):
@@ -325,6 +332,12 @@ def _run_recipe(recipe, data, epochs, bs, lr):
     "The recipe asked for, with its changes"
     short = _digits if data=='digits' and not epochs and isinstance(recipe, str) else {}
     return get_recipe(recipe, **short | {k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
+
+def _check_apart(out, path):
+    "`ValueError` if the run would be written among the pictures in `path`, and be taken for a class of them"
+    out,path = Path(out or 'runs').resolve(),path.resolve()
+    among = out==path or any(out.is_relative_to(path/o) for o in ('train',*_valid_names))
+    if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
 
 def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
 
@@ -419,6 +432,7 @@ def train_run(
     if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
     _check_room(Path(out or 'runs'), 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
     path = _run_path(data)
+    _check_apart(out, path)
     _say(f'reading {str(path).replace(os.path.expanduser("~"), "~", 1)}')
     dls = cifar_dls(path, r.bs, r.make_augs(size), n_train, n_valid, seed, size, num_workers=workers)
     set_seed(seed)

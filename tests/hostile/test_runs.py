@@ -70,18 +70,20 @@ line('config stats of zeros', lambda o: with_setting(o, ('data','stats'), [[0,0,
 line('config augs that are a class', lambda o: with_setting(o, ('augs',), dict(transform=dict(__class_fullname__='os.system'))))
 line('config augs of a device', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='RandomFlip', p=5)])))
 line('config augs of a class inside', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='__init__')])))
-for i,text in enumerate(['', '{', '[]', 'null', '"text"', '5', '['*10**5, '{"a":'*10**5, '9'*5000, '{"vocab": NaN}', '\ufeff{}', '{}'*2, '\0',
+for i,text in enumerate(['', '{', '[]', 'null', '"text"', '5', '['*10**5, '{"a":'*10**5, '9'*5000,
+                         '{"vocab": NaN}', '\ufeff{}', '{}'*2, '\0',
                          b'\xff\xfe', b'\x80\x04.', '{"vocab": ["a","b"], "data": {}, "recipe": {}}']):
     line(f'config text {i}', functools.partial(tell, text=text))
 line('config cut', lambda o: tell(o, (W.run/config).read_text()[:200]))
 
 # history.csv and batches.csv
 
+epochs = 'epoch,train_loss,train_acc,valid_loss,valid_acc,lr,seconds\n'
 tables = ['', '\n', 'epoch\n', 'nosuch,columns\n1,2\n', 'a,b\n1\n1,2,3\n1,2,3,4\n', '"', b'\xff\xfe\x00', b'\0'*100, b'PK\x03\x04',
-    'epoch,train_loss,train_acc,valid_loss,valid_acc,lr,seconds\none,two,3,4,5,6,7\n',
-    'epoch,train_loss,train_acc,valid_loss,valid_acc,lr,seconds\n1.5,1,1,1,1,1,1\n', 'step,loss,acc,lr\nx,y,z,w\n', 'step,loss,acc,lr\n1,,,\n',
-    'epoch,train_loss,train_acc,valid_loss,valid_acc,lr,seconds\n1,1e999,1,nan,inf,1,1\n', 'step,loss,acc,lr\n1,1e999,nan,-inf\n',
-    'epoch,epoch,epoch\n1,2,3\n', '=cmd|x,b\n1,2\n', 'epoch,train_loss,train_acc,valid_loss,valid_acc,lr,seconds\n' + '9'*400 + ',1,1,1,1,1,1\n']
+    epochs+'one,two,3,4,5,6,7\n',
+    epochs+'1.5,1,1,1,1,1,1\n', 'step,loss,acc,lr\nx,y,z,w\n', 'step,loss,acc,lr\n1,,,\n',
+    epochs+'1,1e999,1,nan,inf,1,1\n', 'step,loss,acc,lr\n1,1e999,nan,-inf\n',
+    'epoch,epoch,epoch\n1,2,3\n', '=cmd|x,b\n1,2\n', epochs + '9'*400 + ',1,1,1,1,1,1\n']
 def with_table(folder, name, text):
     (folder/name).write_bytes(text if isinstance(text, bytes) else text.encode())
 for name,(i,text) in itertools.product(('history.csv','batches.csv'), enumerate(tables)):
@@ -90,7 +92,8 @@ for name,(i,text) in itertools.product(('history.csv','batches.csv'), enumerate(
 # model.safetensors
 
 def with_about(folder, keys, v): keep(folder, good()[1], said(put(good()[2], keys, v)))
-for keys,v in itertools.product([('arch',), ('arch','n_out'), ('arch','width'), ('arch','dropout'), ('arch','name'), ('stats',), ('size',)], values):
+abouts = [('arch',), *itertools.product(['arch'], 'n_out width dropout name'.split()), ('stats',), ('size',)]
+for keys,v in itertools.product(abouts, values):
     shown = 'gone' if v is gone else 'deep' if v is deep else ascii(v)
     line(f'about {".".join(keys)}={shown[:12]}', functools.partial(with_about, keys=keys, v=v))
 for n in 3, 2000, 10**6, 10**9: line(f'about n_out={n}', lambda o, n=n: with_about(o, ('arch','n_out'), n))
@@ -117,7 +120,8 @@ def header(folder, text, data=b''):
     raw = text.encode()
     (folder/weights).write_bytes(struct.pack('<Q', len(raw)) + raw + data)
 for i,text in enumerate(['{}', '[]', 'null', '{', '['*10**5, '{"a": 5}', '{"a": {"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
-        '{"a": {"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}', '{"a": {"dtype":"X","shape":[1],"data_offsets":[0,4]}}',
+        '{"a": {"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}',
+        '{"a": {"dtype":"X","shape":[1],"data_offsets":[0,4]}}',
         '{"a": {"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', '{"__metadata__": {"about": 5}}']):
     line(f'header {i}', lambda o, text=text: header(o, text))
 line('header longer than the file', lambda o: (o/weights).write_bytes(struct.pack('<Q', 2**63-1)))
