@@ -119,7 +119,9 @@ def _reading(fn, *more):
     try: yield
     except (*more, KeyError, TypeError, AttributeError, RecursionError, OverflowError, UnicodeDecodeError, pd.errors.ParserError,
             pd.errors.EmptyDataError) as e:
-        why = str(e) if isinstance(e, ValueError) else f'there is no {e}' if isinstance(e, KeyError) else type(e).__name__
+        why = type(e).__name__
+        if isinstance(e, ValueError): why = str(e)
+        if isinstance(e, KeyError): why = f'there is no {e}'
         msg = f'{fn} is damaged, or of another version ({" ".join(why.split())[:200]}): restore it, or train again'
         raise ValueError(msg) from e
 
@@ -234,7 +236,7 @@ def _check_same(dls, config, about, folder):
             msg = f'the data has {k} {own}, the model in {folder} was trained with {other}: give data with the same {k}'
             raise ValueError(msg)
 
-# %% ../nbs/07_run.ipynb #c3f4e77f
+# %% ../nbs/07_run.ipynb #62544ba6
 def _run_precision(config, device, folder):
     "The precision of a run, or, with a warning, 'auto' where `device` does not have it"
     p = config.get('precision', 'auto')
@@ -255,6 +257,7 @@ def _run_rows(fn, cols):
         if lost or words or df[cols[0]].tolist()!=list(range(1, len(df)+1)): raise ValueError(msg)
     return df.to_dict('records')
 
+# %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_fits(config):
     "What was used, as a run of today has it; of an older one, its recipe is known"
     for o in config.get('fits', ()): check_args(a_count, steps=o['steps'], epochs_done=o['epochs_done'])

@@ -70,9 +70,9 @@ line('config stats of zeros', lambda o: with_setting(o, ('data','stats'), [[0,0,
 line('config augs that are a class', lambda o: with_setting(o, ('augs',), dict(transform=dict(__class_fullname__='os.system'))))
 line('config augs of a device', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='RandomFlip', p=5)])))
 line('config augs of a class inside', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='__init__')])))
-for i,text in enumerate(['', '{', '[]', 'null', '"text"', '5', '['*10**5, '{"a":'*10**5, '9'*5000,
-                         '{"vocab": NaN}', '\ufeff{}', '{}'*2, '\0',
-                         b'\xff\xfe', b'\x80\x04.', '{"vocab": ["a","b"], "data": {}, "recipe": {}}']):
+texts = ['', '{', '[]', 'null', '"text"', '5', '['*10**5, '{"a":'*10**5, '9'*5000, '{"vocab": NaN}', '\ufeff{}', '{}'*2, '\0', b'\xff\xfe',
+         b'\x80\x04.', '{"vocab": ["a","b"], "data": {}, "recipe": {}}']
+for i,text in enumerate(texts):
     line(f'config text {i}', functools.partial(tell, text=text))
 line('config cut', lambda o: tell(o, (W.run/config).read_text()[:200]))
 
