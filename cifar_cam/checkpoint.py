@@ -184,7 +184,10 @@ def _read_checkpoint(fn):
     "Tensors and state of a checkpoint; `ValueError` if a byte of it has changed"
     raw = fn.read_bytes()
     if hashlib.sha256(raw).hexdigest()[:16]!=fn.stem.rpartition('-')[2]: raise ValueError(f'{fn} is damaged')
-    with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+    try:
+        with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+    except Exception as e:   # safetensors has its own, and JSON may be too deep
+        raise ValueError(f'{fn} is no checkpoint, though its name fits what is in it ({type(e).__name__})') from e
 
 def _last_checkpoint(folder):
     "What the newest undamaged checkpoint of `folder` holds, or None if there is none at all"
