@@ -311,6 +311,23 @@ def _check_settings(self:Checkpoint):
     if versions()!=self.state['versions']: warn(msg)
 
 # %% ../nbs/05_checkpoint.ipynb #c25f8ca0
+@contextmanager
+def _going_on(folder):
+    "Say that the checkpoint in `folder` is of no use, in place of what was stumbled over in it"
+    try: yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as e:
+        msg = f'the checkpoint in {folder} lacks what is needed to go on ({type(e).__name__}): remove the folder, and train again'
+        raise ValueError(msg) from e
+
+@patch
+def _kept(self:Checkpoint):
+    "The history's batches and fits"
+    fits = self.state.get('fits', [])
+    if not isinstance(fits, list): raise TypeError('fits are no list')
+    for o in fits[-1:]:
+        if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
+    return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in self.tensors['history.batches'].tolist()],fits
+
 _kinds = dict(done=int, settings=dict, versions=dict, epochs=list, random=list, opt=dict, groups=list, scaler=dict)
 
 @patch
@@ -327,13 +344,11 @@ def begin(self:Checkpoint,
     if not self.resume: raise ValueError(msg)
     self.tensors,self.state = found
     msg = f'the checkpoint in {self.folder} lacks what is needed to go on: remove the folder, and train again'
-    if 'history.batches' not in self.tensors or any(type(self.state.get(k)) is not t for k,t in _kinds.items()): raise ValueError(msg)
+    whole = isinstance(self.state, dict) and all(type(self.state.get(k)) is t for k,t in _kinds.items())
+    if not whole or 'history.batches' not in self.tensors: raise ValueError(msg)
     self._check_settings()
-    rows = self.tensors['history.batches'].tolist()
-    learn.history.epochs,learn.history.fits = self.state['epochs'],self.state.get('fits', [])
-    for o in learn.history.fits[-1:]:
-        if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
-    learn.history.batches = [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in rows]
+    with _going_on(self.folder): batches,fits = self._kept()
+    learn.history.epochs,learn.history.batches,learn.history.fits = self.state['epochs'],batches,fits
     return self.state['done']
 
 # %% ../nbs/05_checkpoint.ipynb #00503368
@@ -384,8 +399,9 @@ def _opt_state(self:Checkpoint):
 def restore(self:Checkpoint):
     "Weights, optimiser and scaler as they were; random states follow when the first epoch begins"
     load_weights(get_model(self.model), {k[6:]: v for k,v in self.tensors.items() if k.startswith('model.')}, self.folder)
-    self.opt.opt.load_state_dict(self._opt_state())
-    if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
+    with _going_on(self.folder):
+        self.opt.opt.load_state_dict(self._opt_state())
+        if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
 
 @patch
 def before_fit(self:Checkpoint):

@@ -2,7 +2,7 @@
 
 Each case changes a copy of one good run; a line more is a case more. `python tests/hostile/test_runs.py` prints what is answered badly.
 """
-import copy, functools, itertools, json, os, pickle, shutil, struct, sys, tempfile, warnings
+import copy, functools, hashlib, itertools, json, os, pickle, shutil, struct, sys, tempfile, warnings
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +11,8 @@ import pytest, torch
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 import cifar_cam.run as run_module
-from cifar_cam.all import diagnose, explain_run, load_run, run_config
+from cifar_cam.all import (ProgressCallback, Recipe, checkpoints, cifar_resnet18, diagnose, explain_run, first, load_run, resnet_learner,
+    run_config)
 sys.path.insert(0, str(Path(__file__).parent))
 from test_arguments import W, fault_of, world
 
@@ -225,6 +226,51 @@ def test_diagnose(monkeypatch, where):
     monkeypatch.setenv('CIFAR_CAM_DATA', str(W.home/where))
     _,notes = diagnose()
     assert any('CIFAR-10' in o and '\n' not in o for o in notes)
+
+# checkpoints, whose names are made to fit what is in them
+
+def fresh():
+    learn = resnet_learner(W.dls, cifar_resnet18(2, width=2), Recipe(augs='none', epochs=1))
+    learn.remove_cb(ProgressCallback)
+    return learn
+
+@functools.cache
+def checkpoint():
+    "Tensors and state of a good checkpoint"
+    learn = fresh()
+    with learn.no_logging(): learn.fit_recipe(checkpoint=W.home/'checkpoint')
+    with safe_open(first(checkpoints(W.home/'checkpoint')), 'pt') as f:
+        return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+
+def resumed(folder, raw):
+    "What is wrong with the answer of a training that goes on from the bytes `raw`"
+    folder.mkdir()
+    (folder/f'epoch-00001-{hashlib.sha256(raw).hexdigest()[:16]}.safetensors').write_bytes(raw)
+    learn = fresh()
+    with warnings.catch_warnings(), learn.no_logging():
+        warnings.simplefilter('ignore')
+        _,fault,words = answer(lambda: learn.fit_recipe(checkpoint=folder, resume=True))
+    return f'{fault}: {words}' if fault else None
+
+states = 'done settings versions epochs random opt groups scaler fits'.split()
+@pytest.mark.parametrize('k', states)
+def test_state_of_a_checkpoint(k, tmp_path):
+    tensors,state = checkpoint()
+    faults = [resumed(tmp_path/str(i), to_bytes(tensors, dict(state=json.dumps(put(state, (k,), v))))) for i,v in enumerate(values)]
+    assert not any(faults), [(ascii(v)[:20], o) for v,o in zip(values, faults) if o]
+
+def test_checkpoints_that_are_none(tmp_path):
+    tensors,state = checkpoint()
+    less = {k: v for k,v in tensors.items() if k!='history.batches'}
+    other = tensors | {'model.linear.bias': torch.zeros(7)}
+    more = {'opt.99.momentum_buffer': torch.zeros(2)},{'opt.x': torch.zeros(2)},{'history.batches': torch.zeros(3)}
+    odd = [tensors | o for o in more]
+    said = dict(state=json.dumps(state))
+    raws = [b'', b'text', pickle.dumps(Harm()), to_bytes(tensors), to_bytes(tensors, dict(state='['*10**5)),
+            to_bytes(tensors, dict(state='5')), *(to_bytes(o, said) for o in ({}, less, other, *odd))]
+    faults = [resumed(tmp_path/str(i), raw) for i,raw in enumerate(raws)]
+    assert not any(faults), [(i, o) for i,o in enumerate(faults) if o]
+    assert not (W.home/'harm').exists()
 
 if __name__=='__main__':
     bad = 0
