@@ -38,7 +38,7 @@ a_pair = partial(are, ok=partial(is_whole, most=2**14), least=2, most=2),'height
 
 def _check_maps(maps, targets, size):
     "`ValueError` unless `maps` has, by layer, as many maps as there are targets"
-    named = isinstance(maps, dict) and len(maps)>0 and all(isinstance(v, np.ndarray) and v.ndim==3 for v in maps.values())
+    named = isinstance(maps, dict) and all(isinstance(v, np.ndarray) and v.ndim==3 for v in maps.values())
     check_value('maps', maps, lambda o: named, 'arrays by layer, each n x height x width')
     check_value('targets', targets, lambda o: isinstance(o, (list,tuple)), 'a class for each map, in a list')
     n = {k: len(v) for k,v in maps.items() if len(v)!=len(targets)}

@@ -14,6 +14,7 @@ from PIL import Image
 from cifar_cam.all import *
 from cifar_cam.recipe import schedule as recipe_schedule
 
+for o in [o for o in globals() if o.startswith('test')]: del globals()[o]   # fastcore's, which pytest would take for ours
 nan,inf = math.nan,math.inf
 
 # what everybody may get wrong, by the kind of an argument; a kind with `?` takes None
@@ -319,7 +320,7 @@ cases = [
     (lambda: CamMaps.load(W.files[0]), 'file of maps'),
     (lambda: CamMaps.load(W.home), 'directory'),
     (lambda: CamMaps(None, [0], None, (16,16)), 'maps'),
-    (lambda: CamMaps({}, [0], None, (16,16)), 'maps'),
+    (lambda: CamMaps([], [0], None, (16,16)), 'maps'),
     (lambda: CamMaps(dict(a=np.zeros((2,4,4))), [0], None, (16,16)), 'maps'),
     (lambda: CamMaps(dict(a=np.zeros((2,4))), [0,1], None, (16,16)), 'maps'),
     (lambda: CamMaps(dict(a=np.zeros((1,4,4))), [0], None, 16), 'size'),
