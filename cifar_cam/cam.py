@@ -14,13 +14,13 @@ from copy import deepcopy
 from numbers import Integral
 from types import FunctionType, SimpleNamespace
 import numpy as np, pandas as pd, torch
-from torch import nn
 from fastcore.all import *
 import pytorch_grad_cam as pgc
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection, get_2d_projection_kernel
 from .docs import document
+from .files import *
 from .models import *
 from .models import _name_of
 from .classes import class_index
@@ -44,7 +44,7 @@ def _class_index(t, c, vocab=None):
     if isinstance(t, str): raise ValueError(f'no class {t!r}: there is no vocab, so give an index')
     if hasattr(t, 'item'): t = t.item()
     no_class = isinstance(t, bool) or not isinstance(t, Integral)
-    if no_class: raise ValueError(f'target {t!r} is not a class: give an index from 0 to {c-1}')
+    if no_class: raise ValueError(f'target {short_repr(t)} is not a class: give an index from 0 to {c-1}')
     if not 0<=t<c: raise ValueError(f'class {t} does not exist: the model has {c} classes, 0 to {c-1}')
     return int(t)
 
@@ -73,6 +73,7 @@ def check_targets(
     vocab=None # Names of the classes
 ) -> list: # One a picture: an index, None, a pair of them for a contrast, or a function; None if all are the predicted class
     "`targets` as one a picture; `ValueError` if a class does not exist or their number does not fit"
+    check_args(a_whole, n=n, c=c)
     if targets is None: return None
     if isinstance(targets, contrast):
         a,b = (check_targets(o, n, c, vocab) or [None]*n for o in (targets.a,targets.b))
@@ -122,7 +123,8 @@ def cam_class(
     "The grad-cam class of a method"
     known = ', '.join(_classes)
     if isinstance(method, type) and issubclass(method, (BaseCAM,pgc.FinerCAM)): return method
-    if not isinstance(method, str): raise TypeError(f'method is {method!r}: give a class built on BaseCAM of grad-cam, or one of {known}')
+    msg = f'method is {short_repr(method)}: give a class built on BaseCAM of grad-cam, or one of {known}'
+    if not isinstance(method, str): raise TypeError(msg)
     name = re.sub(r'(\+\+|pp)$', 'plusplus', method.lower().translate({ord(o): None for o in '-_ '}))
     if name not in _classes: raise ValueError(f'no method {method!r}: there is {known}')
     return _classes[name]
@@ -303,7 +305,7 @@ def _aug_smooth(engine, x, ts, eigen_smooth):
 # %% ../nbs/11_cam.ipynb #be8054a6
 def _check_pictures(x):
     "`ValueError` if `x` is no batch of pictures"
-    gives = 'x'.join(map(str, x.shape)) if hasattr(x, 'shape') else type(x).__name__
+    gives = 'x'.join(map(str, x.shape)) if isinstance(x, torch.Tensor) else short_repr(x)
     if not isinstance(x, torch.Tensor) or x.ndim!=4: raise ValueError(f'x is {gives}: expected a tensor, n x 3 x height x width')
     if not len(x): raise ValueError('x has no pictures: give one or more')
     if not x.is_floating_point(): raise ValueError(f'x is {x.dtype}: give the pictures as the model takes them, normalised floats')
@@ -450,6 +452,7 @@ def cam(
     cls,vocab,model = cam_class(method),getattr(getattr(model, 'dls', None), 'vocab', None),unwrap(model)
     if hasattr(targets, '__next__'): targets = list(targets)
     _check_pictures(x)
+    check_value('reshape', reshape, lambda o: o is None or callable(o), 'a function of what a layer gives, or None')
     _check_method(cls, targets, layers)
     with _ready(model, layers, output) as (model, layers, given):
         x,whole = _as_input(x, _device(model)),issubclass(cls, pgc.FullGrad)
@@ -457,6 +460,7 @@ def cam(
         n_out = _check_outputs(t.n_out, vocab, targets, t.one)
         targets = check_targets(targets, len(x), n_out, vocab)
         found,grids = ({},{}) if whole else _where(t, layers, reshape)
+        if reshape: _channels(t, found, grids)   # does it make a grid?
         _check_network(cls, n_out, grids)
         changed = [k for k,m in found.items() if t.ran[_name_of(model, m)].changed]
         if issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)):   # which exchange parts of the network

@@ -169,6 +169,7 @@ def checkpoints(
     folder # Where a `Checkpoint` writes
 ) -> L: # Paths, the newest first
     "The checkpoints in `folder`"
+    check_args(a_path, folder=folder)
     return L(Path(folder).glob('epoch-*.safetensors')).sorted(key=lambda o: o.name, reverse=True)
 
 def _write_checkpoint(folder, epoch, tensors, state, keep=2):
@@ -183,7 +184,10 @@ def _read_checkpoint(fn):
     "Tensors and state of a checkpoint; `ValueError` if a byte of it has changed"
     raw = fn.read_bytes()
     if hashlib.sha256(raw).hexdigest()[:16]!=fn.stem.rpartition('-')[2]: raise ValueError(f'{fn} is damaged')
-    with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+    try:
+        with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads(f.metadata()['state'])
+    except Exception as e:   # safetensors has its own, and JSON may be too deep
+        raise ValueError(f'{fn} is no checkpoint, though its name fits what is in it ({type(e).__name__})') from e
 
 def _last_checkpoint(folder):
     "What the newest undamaged checkpoint of `folder` holds, or None if there is none at all"
@@ -276,6 +280,8 @@ class Checkpoint(Callback):
         resume=False, # Go on after the last epoch that `folder` has?
         keep=2 # How many of the last epochs to keep
     ):
+        check_args(a_path, folder=folder)
+        check_args(a_whole, keep=keep)
         self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
 
 @patch
@@ -305,6 +311,23 @@ def _check_settings(self:Checkpoint):
     if versions()!=self.state['versions']: warn(msg)
 
 # %% ../nbs/05_checkpoint.ipynb #c25f8ca0
+@contextmanager
+def _going_on(folder):
+    "Say that the checkpoint in `folder` is of no use, in place of what was stumbled over in it"
+    try: yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as e:
+        msg = f'the checkpoint in {folder} lacks what is needed to go on ({type(e).__name__}): remove the folder, and train again'
+        raise ValueError(msg) from e
+
+@patch
+def _kept(self:Checkpoint):
+    "The history's batches and fits"
+    fits = self.state.get('fits', [])
+    if not isinstance(fits, list): raise TypeError('fits are no list')
+    for o in fits[-1:]:
+        if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
+    return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in self.tensors['history.batches'].tolist()],fits
+
 _kinds = dict(done=int, settings=dict, versions=dict, epochs=list, random=list, opt=dict, groups=list, scaler=dict)
 
 @patch
@@ -321,13 +344,11 @@ def begin(self:Checkpoint,
     if not self.resume: raise ValueError(msg)
     self.tensors,self.state = found
     msg = f'the checkpoint in {self.folder} lacks what is needed to go on: remove the folder, and train again'
-    if 'history.batches' not in self.tensors or any(type(self.state.get(k)) is not t for k,t in _kinds.items()): raise ValueError(msg)
+    whole = isinstance(self.state, dict) and all(type(self.state.get(k)) is t for k,t in _kinds.items())
+    if not whole or 'history.batches' not in self.tensors: raise ValueError(msg)
     self._check_settings()
-    rows = self.tensors['history.batches'].tolist()
-    learn.history.epochs,learn.history.fits = self.state['epochs'],self.state.get('fits', [])
-    for o in learn.history.fits[-1:]:
-        if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
-    learn.history.batches = [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in rows]
+    with _going_on(self.folder): batches,fits = self._kept()
+    learn.history.epochs,learn.history.batches,learn.history.fits = self.state['epochs'],batches,fits
     return self.state['done']
 
 # %% ../nbs/05_checkpoint.ipynb #00503368
@@ -378,8 +399,9 @@ def _opt_state(self:Checkpoint):
 def restore(self:Checkpoint):
     "Weights, optimiser and scaler as they were; random states follow when the first epoch begins"
     load_weights(get_model(self.model), {k[6:]: v for k,v in self.tensors.items() if k.startswith('model.')}, self.folder)
-    self.opt.opt.load_state_dict(self._opt_state())
-    if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
+    with _going_on(self.folder):
+        self.opt.opt.load_state_dict(self._opt_state())
+        if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
 
 @patch
 def before_fit(self:Checkpoint):

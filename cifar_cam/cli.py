@@ -150,7 +150,7 @@ def _parser_error(msg): raise CliError(re.sub('^argument (.*?): is ', r'\1 is ',
 
 def _go(name, args):
     "Run the command `name`"
-    if name not in _commands: raise CliError(f'no command {name!r}: there is {", ".join(_commands)}')
+    if name not in _commands: raise CliError(f'no command {name[:60]!r}: there is {", ".join(_commands)}')
     _quiet()
     f = _commands[name].__wrapped__
     p = anno_parser(f, prog=f'cifar-cam {name}')

@@ -26,6 +26,7 @@ def _wrapped(texts, width):
 
 def _axes(ax, figsize):
     "`ax`, or that of a new figure, which is not shown twice"
+    check_args(or_none(a_figsize), figsize=figsize)
     if ax is not None: return ax
     fig,ax = plt.subplots(figsize=figsize, layout='constrained')
     plt.close(fig)
@@ -61,10 +62,12 @@ def plot_confusion_matrix(self:CAMInterpretation,
     figsize=None # Inches, of the new figure; None: to fit, up to 12x12
 ) -> plt.Figure:
     "The confusion matrix, with fastai's arguments; of many classes without figures, but the most confused are listed"
+    check_args(a_count, norm_dec=norm_dec)
+    check_args(or_none(a_cmap), cmap=cmap)
     cm,n = self.confusion_matrix(),len(self.vocab)
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
     side = min(max(3.5, .5*n+1.2), 12)
-    ax,many = _axes(ax, figsize or (side,side)),n>40
+    ax,many = _axes(ax, ifnone(figsize, (side,side))),n>40
     names = [o if len(o)<=30 else o[:29]+'…' for o in map(as_text, self.vocab)]
     shown = skm.ConfusionMatrixDisplay(cm, display_labels=names)
     shown.plot(include_values=plot_txt and not many, cmap=cmap, ax=ax, colorbar=False, xticks_rotation='vertical',
@@ -99,10 +102,7 @@ def plot_calibration(self:CAMInterpretation,
 def _chosen(self:CAMInterpretation, k, idxs, by):
     "Rows of the table at `idxs`, or of the `k` worst mistakes"
     if idxs is None: return list(self.misclassified(k, by).itertuples())
-    idxs,n = list(idxs.tolist() if hasattr(idxs, 'tolist') else listify(idxs)),len(self.table)
-    msg = f'idxs are {idxs}: give one or more indices from 0 to {n-1:,}'
-    if not idxs or not all(0<=i<n for i in idxs): raise ValueError(msg)
-    return list(self.table.iloc[idxs].itertuples())
+    return list(self.table.iloc[self._rows(idxs)].itertuples())
 
 # %% ../nbs/14_gallery.ipynb #3ce1daee
 def _title(r, doubtful=(), width=26):
@@ -122,7 +122,6 @@ def _tile(ax, im, title, **kwargs):
 
 def _gallery(ims, titles, ncols, figsize, title):
     "Pictures in rows, with room for the longest title"
-    if ncols<1: raise ValueError(f'ncols is {ncols}: give a whole number above 0')
     ncols = min(ncols, len(ims))
     nrows,lines = math.ceil(len(ims)/ncols),max(o.count('\n')+1 for o in titles)
     figsize = figsize or (max(1.75*ncols, 3.5), (1.75+.15*lines)*nrows+.35)
@@ -150,6 +149,8 @@ def plot_misclassified(self:CAMInterpretation,
     label_issues:bool=False # Say on the pictures that `label_issues` doubts that it does
 ) -> plt.Figure:
     "The worst mistakes: actual → predicted, the probability of the predicted class, the picture's index and file"
+    check_args(a_whole, k=k, ncols=ncols)
+    check_args(or_none(a_figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
     doubtful = set(self.label_issues().idx) if label_issues else ()
@@ -166,6 +167,9 @@ def plot_top_losses(self:CAMInterpretation,
     figsize=None # Inches; None: to fit
 ) -> plt.Figure:
     "The pictures of largest loss, wrong or right, with the loss"
+    check_args(a_whole, k=k)
+    check_args(or_none(a_whole), nrows=nrows, ncols=ncols)
+    check_args(or_none(a_figsize), figsize=figsize)
     losses,idxs = self.top_losses(min(k, len(self.table)), largest)
     titles = [f'{_title(r)}\nloss {l:.2f}' for r,l in zip(self._chosen(k, idxs, 'loss'), losses)]
     if not ncols: ncols = math.ceil(len(titles)/nrows) if nrows else 5
@@ -202,6 +206,7 @@ def plot_cams(self:CAMInterpretation,
     by:str='loss' # As for `misclassified`
 ) -> plt.Figure:
     "A row a mistake, or two for `target='both'`: the picture, then the map of the class `target` at each layer"
+    check_args(or_none(a_figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
     idxs,titles = [r.idx for r in rows],[_title(r) for r in rows]
@@ -220,6 +225,10 @@ def plot_mean_maps(self:CAMInterpretation,
     **kwargs # More for `mean_map`
 ) -> plt.Figure:
     "The mean maps of kinds of mistakes, in the layer's own cells and on one scale"
+    check_args(a_whole, k=k)
+    check_args(or_none(a_figsize), figsize=figsize)
+    two = lambda o: isinstance(o, (list,tuple)) and len(o)==2
+    check_value('pairs', pairs, lambda o: o is None or are(o, two), 'pairs of actual and predicted class in a list, or None')
     pairs = [o[:2] for o in self.most_confused()[:k]] if pairs is None else list(pairs)
     if not pairs: return _nothing(len(self.table))
     means = [self.mean_map(a, b, **kwargs) for a,b in pairs]
@@ -244,10 +253,13 @@ class ProbeCallback(Callback):
         layer=None, # As for `cam`: one layer; None: the last stage that is larger than 1x1
         method:str='gradcam' # As for `cam`
     ):
+        check_value('interp', interp, lambda o: isinstance(o, CAMInterpretation), 'a `CAMInterpretation`')
+        cam_class(method)   # is there one?
+        if layer is not None: find_layers(unwrap(interp.learn), layer)
         self.rows,self.method = interp._chosen(None, idxs, 'loss'),method
         idxs = [r.idx for r in self.rows]
         self.x,self.ims,self.interp,self.maps,self._seen = interp.inputs(idxs),interp.pictures(idxs),interp,[],[]
-        self.layer = layer or usable_layers(interp.learn, self.x)[-1]
+        self.layer = usable_layers(interp.learn, self.x)[-1] if layer is None else layer
 
     def after_epoch(self):
         if hasattr(self, 'lr_finder'): return   # its steps are undone
@@ -288,6 +300,8 @@ def plot(self:ProbeCallback,
 ) -> plt.Figure:
     "A row a picture, a column an epoch: where the network looked, and what it said"
     if not self.maps: raise ValueError('nothing to plot: train with this callback first')
+    check_args(a_whole, ncols=ncols)
+    check_args(or_none(a_figsize), figsize=figsize)
     es = sorted(set(np.linspace(0, len(self.maps)-1, ncols).round().astype(int).tolist()))
     figsize,layer = figsize or (1.4*len(es)+1, 1.6*len(self.rows)+.4),self.maps[0].layers[0]
     fig,axs = plt.subplots(len(self.rows), len(es), figsize=figsize, layout='constrained', squeeze=False)
@@ -306,7 +320,8 @@ def save(self:CAMInterpretation,
     k:int=10, # Mistakes with maps; twice as many in the gallery
     **kwargs # More for `plot_cams`
 ) -> Path: # The run folder
-    "Write predictions.csv, metrics.json, misclassified.png and cams.png, all or none"
+    "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png, all or none"
+    check_args(a_whole, k=k)
     with staged(folder) as tmp:
         self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)

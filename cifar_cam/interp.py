@@ -10,7 +10,6 @@ __all__ = ['CAMInterpretation']
 # %% ../nbs/13_interp.ipynb #66dd1809
 import json
 from html import escape
-from numbers import Integral
 import sklearn.metrics as skm
 from .imports import *
 from .files import *
@@ -76,7 +75,8 @@ def _pass(learn, dl, act, vocab):
     how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, activation_of(learn.loss_func))
     known,act = act not in (None,noop,noops),act if how=='`act`' else partial(of_logits, act=act or noop)
     def run(dl, with_loss):
-        with learn.no_bar(): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
+        watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', False)]   # such as a history of the training
+        with learn.no_bar(), learn.removed_cbs(watching): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
         return as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses
     two = dl.new(num_workers=0, get_idxs=lambda: list(range(min(2, len(dl.dataset)))))
@@ -106,9 +106,12 @@ def from_learner(cls:CAMInterpretation,
     vocab=None # Names of the classes in the order of their indices; None: those of the data
 ) -> CAMInterpretation:
     "Run the model over the data, once"
+    check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
+    check_args(or_none(a_loader), dl=dl)
+    check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
     n = len(learn.dls.loaders)
-    msg = f'the learner has {n} data sets, and none is number {ds_idx}: give `dl=`'
-    if dl is None and not -n<=ds_idx<n: raise ValueError(msg)
+    msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
+    if dl is None and not is_whole(ds_idx, -n, n-1): raise ValueError(msg)
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     check_labels(dl, vocab)
     vocab = class_names(dl, vocab)
@@ -145,11 +148,20 @@ def _repr_html_(self:CAMInterpretation):
 
 # %% ../nbs/13_interp.ipynb #5eef185b
 @patch
+def _rows(self:CAMInterpretation, idxs):
+    "Indices of pictures as a list of numbers; `ValueError` for what is none"
+    n,ids = len(self.table),idxs.tolist() if hasattr(idxs, 'tolist') else idxs
+    ids = list(ids) if hasattr(ids, '__iter__') and not isinstance(ids, (str,bytes,dict)) else [ids]
+    msg = f'idxs are {short_repr(idxs)}: give one or more indices from 0 to {n-1:,}'
+    if not are(ids, partial(is_whole, least=0, most=n-1)): raise ValueError(msg)
+    return list(map(int, ids))
+
+@patch
 def inputs(self:CAMInterpretation,
     idxs # Indices into the data set
 ) -> TensorImage: # Normalised, as the model takes them
     "The pictures at `idxs`, from the data again"
-    idxs = list(map(int, idxs))
+    idxs = self._rows(idxs)
     return first(self.dl.new(shuffle=False, drop_last=False, bs=len(idxs), num_workers=0, get_idxs=lambda: idxs))[0]
 
 # %% ../nbs/13_interp.ipynb #c96bef28
@@ -158,7 +170,7 @@ def pictures(self:CAMInterpretation,
     idxs # Indices into the data set
 ) -> np.ndarray: # uint8, n x height x width x 3
     "The pictures at `idxs` for people to look at, as they came from the file, scaled to the model's size"
-    idxs = list(idxs)
+    idxs = self._rows(idxs)
     if hasattr(self.dl, 'images'): return self.dl.images[idxs]
     x,norm = self.inputs(idxs),first(o for o in getattr(self.dl.after_batch, 'fs', []) if isinstance(o, Normalize))
     return to_see(to_np((norm.decode(x) if norm else x).permute(0,2,3,1)), norm)
@@ -167,8 +179,8 @@ def pictures(self:CAMInterpretation,
 @patch
 def __getitem__(self:CAMInterpretation, idxs):
     "Inputs, probabilities, targets, decoded and losses at `idxs`, without running the model"
-    idxs = L(idxs.tolist() if isinstance(idxs, Tensor) else idxs)
-    return (self.inputs(idxs), *(o[list(idxs)] for o in (self.preds,self.targs,self.decoded,self.losses)))
+    idxs = self._rows(idxs)
+    return (self.inputs(idxs), *(o[idxs] for o in (self.preds,self.targs,self.decoded,self.losses)))
 
 # %% ../nbs/13_interp.ipynb #db2b3bf1
 _orders = dict(loss=('loss',False), confidence=('prob',False), margin=('margin',True))   # column; does it go up?
@@ -181,9 +193,8 @@ def misclassified(self:CAMInterpretation,
     predicted=None # Only pictures taken for this class
 ) -> pd.DataFrame: # Rows of `table`
     "The mistakes, the worst first"
-    counts = k is None or isinstance(k, Integral) and k>0
-    if not counts: raise ValueError(f'k is {k}: give a whole number above 0')
-    if by not in _orders: raise ValueError(f'no order {by!r}: there is {", ".join(_orders)}')
+    check_args(or_none(a_whole), k=k)
+    if not isinstance(by, str) or by not in _orders: raise ValueError(f'no order {short_repr(by)}: there is {", ".join(_orders)}')
     wrong,(col,up) = ~self.table.correct.values,_orders[by]
     for c,ids in (actual,self.targs),(predicted,self.decoded):
         if c is not None: wrong &= to_np(ids==class_index(c, self.vocab))
@@ -230,7 +241,7 @@ def calibration(self:CAMInterpretation,
     n_bins:int=15 # Bins of equal width from 0 to 1
 ) -> pd.DataFrame: # A row a bin that has pictures
     "Pictures, mean confidence and accuracy of each bin of confidence (Guo et al. 2017)"
-    if n_bins<1: raise ValueError(f'n_bins is {n_bins}: give a whole number above 0')
+    check_args(a_whole, n_bins=n_bins)
     b = np.ceil(self.table.prob.astype(float)*n_bins).clip(1, n_bins).astype(int).rename('bin')
     return self.table.groupby(b).agg(n=('idx','size'), confidence=('prob','mean'), accuracy=('correct','mean'))
 
@@ -280,7 +291,7 @@ def cams(self:CAMInterpretation,
     target='predicted' # 'predicted', 'actual', 'both', 'contrast' (the one against the other), or a class
 ) -> CamMaps: # For 'both', two a picture
     "Maps of the pictures at `idxs`"
-    idxs,target = self._asked(list(idxs), target)
+    idxs,target = self._asked(self._rows(idxs), target)
     x = self.inputs(idxs)
     if layers is None and cam_class(method).__name__!='FullGrad': layers = usable_layers(self.learn, x)
     maps = cam(self.learn.model, x, target, layers, method)
@@ -305,9 +316,13 @@ def mean_map(self:CAMInterpretation,
     bs:int=64 # Pictures held at a time
 ) -> tuple: # The mean, height x width, which sums to 1, or None if no map has evidence; and n, the number of maps in it
     "Mean share of the positive evidence in each cell, over all mistakes of a kind"
+    check_value('layer', layer, lambda o: o is None or isinstance(o, (str,nn.Module)), 'one layer, or None')
+    check_value('target', target, lambda o: not (isinstance(o, str) and o=='both'), 'one class a picture, or another word')
+    check_args(a_whole, bs=bs)
+    cam_class(method)   # is there one?
     idxs,total,n = self.misclassified(actual=actual, predicted=predicted).idx.tolist(),0,0
     for part in chunked(idxs, bs):
-        layer = layer or usable_layers(self.learn, self.inputs(part[:1]))[-1]
+        if layer is None: layer = usable_layers(self.learn, self.inputs(part[:1]))[-1]
         for m in _shares(self.cams(part, layer, method, target)): total,n = total+m,n+1
     return (total/n if n else None),n
 
@@ -326,8 +341,8 @@ def label_issues(self:CAMInterpretation) -> pd.DataFrame: # Rows of `table` with
 # %% ../nbs/13_interp.ipynb #818c7420
 @patch
 def _to_csv(self:CAMInterpretation, fn):
-    "Write the table"
-    names = {k: self.table[k].map(as_text) for k in ('file','actual','predicted')}
+    "Write the table, the names such that no spreadsheet computes them"
+    names = {k: self.table[k].map(as_cell) for k in ('file','actual','predicted')}
     self.table.assign(**names).to_csv(fn, index=False)
 
 @patch
@@ -336,7 +351,8 @@ def export(self:CAMInterpretation,
     k:int=100, # Mistakes
     **kwargs # More for `cams`
 ) -> Path: # The folder
-    "For other tools: predictions.csv, maps.npz with raw maps of the worst mistakes, and their pictures, named by index"
+    "For other tools: predictions.csv (names by `as_cell`), maps.npz with raw maps of the worst mistakes, and their pictures"
+    check_args(a_path, folder=folder)
     if Path(folder).exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
     idxs = self.misclassified(k).idx.tolist()
     with staged(folder) as tmp:

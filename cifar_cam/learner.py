@@ -119,6 +119,7 @@ def resnet_learner(
     **kwargs # More for `Learner`, such as `cbs` or `metrics`
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
+    check_value('dls', dls, lambda o: hasattr(o, 'train') and hasattr(o, 'device'), '`DataLoaders`, such as `cifar_dls` makes')
     r = get_recipe(recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
@@ -226,6 +227,7 @@ def plot_curves(self:Learner,
     figsize=(10,3.6), # Inches
 ) -> plt.Figure:
     "Loss and accuracy over the epochs: training by batch and epoch, validation by epoch"
+    check_args(a_figsize, figsize=figsize)
     history = getattr(self, 'history', None)
     if not history or not history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
     per_epoch = len(self.dls.train)

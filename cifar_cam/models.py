@@ -10,9 +10,11 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
 
 # %% ../nbs/03_models.ipynb #1f86827d
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from weakref import WeakKeyDictionary
 from .imports import *
+from .files import *
 
 # %% ../nbs/03_models.ipynb #accb7f15
 def _conv_bn(ni, nf, ks, stride): return nn.Conv2d(ni, nf, ks, stride, padding=ks//2, bias=False), nn.BatchNorm2d(nf)
@@ -24,6 +26,7 @@ class BasicBlock(nn.Module):
         nf:int, # Channels out
         stride:int=1 # Of the first convolution
     ):
+        check_args(a_whole, ni=ni, nf=nf, stride=stride)
         super().__init__()
         self.conv1,self.bn1 = _conv_bn(ni, nf, 3, stride)
         self.conv2,self.bn2 = _conv_bn(nf, nf, 3, 1)
@@ -41,6 +44,8 @@ class ResNet18(nn.Module):
         width=64, # Channels of the first stage, doubled in each that follows
         dropout=0. # Share of features dropped before the last layer, while training
     ):
+        check_args(a_whole, n_out=n_out, width=width)
+        check_args(a_share, dropout=dropout)
         super().__init__()
         self.arch = dict(name='resnet18', n_out=n_out, width=width, dropout=dropout)
         ws = [width, width, 2*width, 4*width, 8*width]
@@ -88,12 +93,16 @@ def load_weights(
     what='the file' # What an error calls them
 ):
     "Load `sd` into `model`, or raise `ValueError` with the first weight that does not fit, and change nothing"
+    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
+    check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
     own,other = model.state_dict(),f'{what} is not of this architecture'
     for k in [*own, *sd]:
         if k not in sd:  raise ValueError(f'{other}: it has no {k}')
         if k not in own: raise ValueError(f'{other}: the model has no {k}')
         differ = f'{other}: {k} is {_dims(sd[k].shape)} where the model has {_dims(own[k].shape)}'
         if own[k].shape!=sd[k].shape: raise ValueError(differ)
+        kinds = f'{other}: {k} is {sd[k].dtype} where the model has {own[k].dtype}'
+        if own[k].is_floating_point()!=sd[k].is_floating_point(): raise ValueError(kinds)
     model.load_state_dict(sd)
 
 # %% ../nbs/03_models.ipynb #64688c42
@@ -102,6 +111,7 @@ def load_checkpoint(self:ResNet18,
     fn # A file that `torch.save` wrote: weights, or a dictionary that has them under 'net'
 ) -> ResNet18: # The same model, with the weights of the file
     "Load a pytorch-cifar checkpoint, read so that nothing in it can run; `ValueError` if it is not of this architecture"
+    check_args(a_path, fn=fn)
     load_weights(self, _read_weights(fn), fn)
     return self
 
@@ -117,7 +127,7 @@ def unwrap(
 ) -> nn.Module: # The module itself
     "The plain module in `model`"
     if not isinstance(model, nn.Module): model = getattr(model, 'model', model)
-    msg = f'{type(model).__name__} is not a model: give an nn.Module or a fastai Learner'
+    msg = f'{short_repr(model)} is not a model: give an nn.Module or a fastai Learner'
     if not isinstance(model, nn.Module): raise TypeError(msg)
     scripted = f'{type(model).__name__} is compiled by torch.jit, which shows no layers: give the nn.Module that it was made from'
     if isinstance(model, torch.jit.ScriptModule): raise TypeError(scripted)
@@ -142,7 +152,8 @@ def _by_name(model, name):
 def _name_of(model, layer):
     "What the model calls the module `layer`"
     name = first(k for k,m in model.named_modules() if m is layer)
-    if not name: raise ValueError(f'the {type(layer).__name__} given as a layer is not a part of the model')
+    what = f'the {type(layer).__name__}' if isinstance(layer, nn.Module) else short_repr(layer)
+    if not name: raise ValueError(f'{what} given as a layer is not a part of the model: give its name, or the module in it')
     return name
 
 # %% ../nbs/03_models.ipynb #22993ed7
@@ -151,6 +162,7 @@ def find_layers(
     layers # A dotted name or a module, or several
 ) -> dict: # Modules by name, in the order asked for
     "Look up `layers` in `model`; `ValueError` names the ones there are"
+    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
     layers = list(layers) if is_listy(layers) else [layers]
     if not layers: raise ValueError('no layers given: name one or more, or give None')
     names = [o if isinstance(o, str) else _name_of(model, o) for o in layers]

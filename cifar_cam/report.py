@@ -11,7 +11,6 @@ __all__ = ['PagePath', 'check_explain', 'explain_run']
 import base64, hashlib, io
 from datetime import date as Date
 from importlib.util import find_spec
-from numbers import Integral
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -262,6 +261,7 @@ def report(self:CAMInterpretation,
     today:str=None # The date on the page; None: today
 ) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
+    check_args(a_path, folder=folder)
     doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
@@ -270,8 +270,6 @@ def report(self:CAMInterpretation,
     return PagePath(folder)/'report.html'
 
 # %% ../nbs/15_report.ipynb #a40e97d6
-def _within(n, low, high): return isinstance(n, Integral) and low<=n<=high
-
 def _check_method(method, target):
     "Has the method the maps that are asked for?"
     name = cam_class(method).__name__.lower().replace('_', '')
@@ -306,8 +304,9 @@ def check_explain(
     size:int=32 # Height and width of the pictures of a model
 ):
     "`ValueError` if `explain_run` could not do what is asked of it; nothing is written"
-    if not _within(k, 1, 100): raise ValueError(f'k is {k}: give 1 to 100; predictions.csv has all')
-    if not _within(mistakes, 0, 1000): raise ValueError(f'mistakes is {mistakes}: give 1 to 1000, or 0 for no report')
+    if not is_whole(k, 1, 100): raise ValueError(f'k is {short_repr(k)}: give 1 to 100; predictions.csv has all')
+    check_args(a_size, size=size)
+    if not is_whole(mistakes, 0, 1000): raise ValueError(f'mistakes is {short_repr(mistakes)}: give 1 to 1000, or 0 for no report')
     _check_method(method, target)
     if isinstance(learn, Learner): _check_class(target, learn.dls.vocab)
     if learn is not None and layers: _check_layers(learn, _one_input(learn, size), layers, method)
@@ -338,6 +337,8 @@ def explain_run(
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
+    check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
+    check_args(or_none(a_path), folder=folder)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):

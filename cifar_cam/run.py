@@ -10,14 +10,13 @@ __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 # %% ../nbs/07_run.ipynb #085dcc7c
 import json, os, sys
 from html import escape
-from numbers import Integral
 from contextlib import contextmanager
 from dataclasses import asdict
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
-from .files import valid_name
+from .files import _check_names, _valid_names
 from .augment import *
 from .data import *
 from .models import *
@@ -100,7 +99,7 @@ def save_run(self:Learner,
     msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
     if not hasattr(self, 'history'): raise ValueError(msg)
     self.history.keep_batches()
-    h,folder = self.history,Path(folder).expanduser()
+    h,folder = self.history,at_home(folder)
     metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
@@ -118,8 +117,13 @@ def save_run(self:Learner,
 def _reading(fn, *more):
     "Say that `fn` is damaged, in place of what its reader stumbled over, errors of kind `more` included"
     try: yield
-    except (*more, KeyError, TypeError, AttributeError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as e:
-        raise ValueError(f'{fn} is damaged, or of another version ({type(e).__name__}: {e}): restore it, or train again') from e
+    except (*more, KeyError, TypeError, AttributeError, RecursionError, OverflowError, UnicodeDecodeError, pd.errors.ParserError,
+            pd.errors.EmptyDataError) as e:
+        why = type(e).__name__
+        if isinstance(e, ValueError): why = str(e)
+        if isinstance(e, KeyError): why = f'there is no {e}'
+        msg = f'{fn} is damaged, or of another version ({" ".join(why.split())[:200]}): restore it, or train again'
+        raise ValueError(msg) from e
 
 # %% ../nbs/07_run.ipynb #b9a64c81
 _files = 'config.json','model.safetensors','history.csv','batches.csv'
@@ -127,7 +131,7 @@ _files = 'config.json','model.safetensors','history.csv','batches.csv'
 def _settings(fn):
     "What a config.json says; `ValueError` if it lacks what is needed to load the run"
     try: res = json.loads(fn.read_text())
-    except ValueError as e: raise ValueError(f'{fn} is damaged ({e}): restore it, or train again') from e
+    except (ValueError, RecursionError) as e: raise ValueError(f'{fn} is damaged ({e}): restore it, or train again') from e
     msg = f'{fn} is damaged (vocab, recipe or data are not there): restore it, or train again'
     if not isinstance(res, dict): raise ValueError(msg)
     kinds = dict(vocab=list, data=dict) | (dict(fits=list) if res.get('recipe') is None else dict(recipe=dict))
@@ -138,7 +142,9 @@ def run_config(
     folder # A run folder
 ) -> dict: # What its config.json says
     "The settings of a run, after a look that all of its files are there"
+    check_args(a_path, folder=folder)
     folder = Path(folder)
+    _check_names([str(folder)], folder.parent)
     for o in _files:
         msg = f'{folder} is not a run folder: it has no {o}; give the folder that `save_run` or `cifar-cam` wrote'
         if not (folder/o).is_file(): raise FileNotFoundError(msg)
@@ -151,32 +157,56 @@ def _read_weights(fn):
         with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads((f.metadata() or {}).get('about', '{}'))
     except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e}): restore it, or train again') from e
 
-def _run_model(about, folder):
-    "The model that a run was trained with, without its weights"
-    with _reading(folder/'model.safetensors'):
+def _check_sizes(arch, sd, vocab):
+    "`ValueError` unless the model `arch` has the classes of the run, and the tensors in its file have the model's sizes"
+    n,width = arch['n_out'],arch['width']
+    check_args(a_whole, n_out=n, width=width)
+    check_args(a_share, dropout=arch['dropout'])
+    msg = f'it has {n} classes, where the run has {len(vocab)}'
+    if n!=len(vocab): raise ValueError(msg)
+    for k,want in {'conv1.weight': (width,3,3,3), 'linear.weight': (n,8*width)}.items():
+        its = tuple(sd[k].shape)
+        if its!=want: raise ValueError(f'{k} is {its}, where {want} is expected')
+
+def _run_model(about, sd, config, folder):
+    "The model that a run was trained with, without its weights; it is not built if those don't fit"
+    fn = folder/'model.safetensors'
+    with _reading(fn):
         arch = about.get('arch', {})
-        name = arch.get('name', 'model without a name')
-        if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-        return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
+        name = short_repr(arch.get('name', 'model without a name')).strip("'")
+    if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
+    with _reading(fn, ValueError): _check_sizes(arch, sd, config['vocab'])
+    return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
 
 # %% ../nbs/07_run.ipynb #dd91176a
 def _run_augs(config, folder):
     "The augmentations of a run, or none, with a warning, where they can't be made again"
-    with _reading(folder/'config.json'):
-        try: return augs_from_config(config.get('augs'))
-        except ValueError as e: warn(f'{folder}: {e}, so there are none')
+    augs = config.get('augs')
+    with _reading(folder/'config.json', ValueError):
+        try: return augs_from_config(augs)
+        except ValueError as e:
+            if not isinstance(augs, dict) or 'described' not in augs: raise
+            warn(f'{folder}: {e}, so there are none')
 
 _asked = 'bs n_train n_valid seed size stats'.split()
 
+def _source(src):
+    "Path, fingerprint and settings of the data `src`; `ValueError` for what can't be meant"
+    how = {k: src[k] for k in _asked}
+    check_args(a_path, path=src['path'])
+    check_args(a_whole, **{k: how[k] for k in ('bs','n_train','n_valid')})
+    check_args(a_seed, seed=how['seed'])
+    check_args(a_size, size=how['size'])
+    check_args(a_stats, stats=how['stats'])
+    return src['path'],src['fingerprint'],how
+
 def _run_dls(config, folder):
     "The data of a run, read again"
-    with _reading(folder/'config.json'):
-        src = config['data']
-        path,sha,how = src['path'],src['fingerprint'],{k: src[k] for k in _asked}
+    with _reading(folder/'config.json', ValueError): path,sha,how = _source(config['data'])
     msg = f'the pictures of {folder} are no longer in {path}: put them back, or give `dls=`'
     if not Path(path).is_dir(): raise FileNotFoundError(msg)
     augs = _run_augs(config, folder)
-    with _reading(folder/'config.json'): dls = cifar_dls(path, augs=augs, **how)
+    dls = cifar_dls(path, augs=augs, **how)
     msg = f'the pictures in {path} are not those of the run in {folder}: they have changed since'
     if dls.source['fingerprint']!=sha: warn(msg)
     return dls
@@ -194,27 +224,44 @@ def _same(k, a, b):
 
 def _check_same(dls, config, about, folder):
     "`ValueError` if the classes, size or statistics of `dls` are not those that the model was trained with"
-    with _reading(folder/'config.json'): own = dict(vocab=config['vocab'], stats=about.get('stats'), size=about.get('size'))
+    own = dict(vocab=config['vocab'], stats=about.get('stats'), size=about.get('size'))
+    with _reading(folder/'model.safetensors', ValueError):
+        check_args(or_none(a_stats), stats=own['stats'])
+        check_args(or_none(a_size), size=own['size'])
     its = _its(dls)
     for k,v in own.items():
         known = v is not None and (its[k] is not None or k=='stats')
         if known and not _same(k, its[k], v):
-            raise ValueError(f'the data has {k} {its[k]}, the model in {folder} was trained with {v}: give data with the same {k}')
+            own,other = short_repr(its[k]),short_repr(v)
+            msg = f'the data has {k} {own}, the model in {folder} was trained with {other}: give data with the same {k}'
+            raise ValueError(msg)
 
-# %% ../nbs/07_run.ipynb #c3f4e77f
+# %% ../nbs/07_run.ipynb #62544ba6
 def _run_precision(config, device, folder):
     "The precision of a run, or, with a warning, 'auto' where `device` does not have it"
     p = config.get('precision', 'auto')
     try: return pick_precision(p, device)
-    except ValueError: warn(f'the run in {folder} was in {p}, which this {device} does not have: it may differ in the last digits')
+    except ValueError:
+        had = f'the run in {folder} was in {short_repr(p)}, which this {device} does not have'
+        warn(f'{had}: it may differ in the last digits')
     return 'auto'
 
-def _run_rows(fn):
-    with _reading(fn): return pd.read_csv(fn, float_precision='round_trip').to_dict('records')
+def _run_rows(fn, cols):
+    "The rows of a table, all numbers, counted from 1 in the first of `cols`"
+    with _reading(fn):
+        df = pd.read_csv(fn, float_precision='round_trip')
+        lost = first(o for o in cols if o not in df)
+        words = first(o for o in cols if o in df and len(df) and df[o].dtype.kind not in 'if')
+        why = f'there is no {lost}' if lost else f'{words} is no column of numbers'
+        msg = f'{fn} is damaged, or of another version ({why}): restore it, or train again'
+        if lost or words or df[cols[0]].tolist()!=list(range(1, len(df)+1)): raise ValueError(msg)
+    return df.to_dict('records')
 
+# %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_fits(config):
     "What was used, as a run of today has it; of an older one, its recipe is known"
-    if 'fits' in config: return [dict(o, steps=int(o['steps']), epochs_done=int(o['epochs_done'])) for o in config['fits']]
+    for o in config.get('fits', ()): check_args(a_count, steps=o['steps'], epochs_done=o['epochs_done'])
+    if 'fits' in config: return config['fits']
     return [dict(function='fit_recipe', recipe=config['recipe'], callbacks=[], steps=0, epochs_done=0, steps_an_epoch=None)]
 
 def load_run(
@@ -224,16 +271,19 @@ def load_run(
     precision:str=None # See `pick_precision`; None: the run's, or 'auto' where this device does not have it
 ) -> Learner: # With the run's weights and history; on fastai's default device
     "The learner that `save_run` kept"
-    folder,config = Path(folder),run_config(folder)
+    check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), 'an nn.Module, or None')
+    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid'), '`DataLoaders`, or None')
+    config,folder = run_config(folder),Path(folder)
     sd,about = _read_weights(folder/'model.safetensors')
-    if model is None: model = _run_model(about, folder)
+    rows = _run_rows(folder/'history.csv', _epoch_cols),_run_rows(folder/'batches.csv', _batch_cols)
+    if model is None: model = _run_model(about, sd, config, folder)
     load_weights(model, sd, folder/'model.safetensors')
     if dls is None: dls = _run_dls(config, folder)
     _check_same(dls, config, about, folder)
     with _reading(folder/'config.json', ValueError): r,fits = Recipe(**config.get('recipe') or {}),_run_fits(config)
-    learn = resnet_learner(dls, model, r, precision or _run_precision(config, dls.device, folder))
+    learn = resnet_learner(dls, model, r, ifnone(precision, _run_precision(config, dls.device, folder)))
     h = learn.history
-    h.epochs,h.batches,h.fits = _run_rows(folder/'history.csv'),_run_rows(folder/'batches.csv'),fits
+    h.epochs,h.batches,h.fits = *rows,fits
     h.weights,learn.config,learn.run = _checksum(model),config,folder
     learn.saved = h.weights
     return learn
@@ -258,16 +308,15 @@ def _repr_html_(self:_Learner):
     return f'<table>{rows}</table>'
 
 # %% ../nbs/07_run.ipynb #ee22ea19
-def _check_numbers(seed, size, width, lr, workers, **above_0):
+def _check_numbers(seed, size, width, lr, workers, **whole):
     "`ValueError` for a number that can't be meant"
-    given = {k:v for k,v in (above_0 | dict(width=width)).items() if v is not None}
-    for k,v in given.items(): check_value(k, v, is_whole, 'a whole number above 0')
-    check_value('width', width, lambda o: is_number(o, 1, 1024), '1,024 or less')
-    if lr is not None: check_value('lr', lr, is_above_0, 'a number above 0')
-    check_value('seed', seed, lambda o: is_number(o, 0, 2**32-1), f'a number from 0 to {2**32-1}')
-    check_value('size', size, lambda o: is_number(o, 16, 512), '16 to 512: the network halves its pictures three times')
-    whole = {k: v for k,v in dict(seed=seed, size=size, workers=workers).items() if v is not None}
-    for k,v in whole.items(): check_value(k, v, lambda o: isinstance(o, Integral) and o>=0, 'a whole number, 0 or more')
+    check_args(or_none(a_whole), **whole)
+    check_args(a_whole, width=width)
+    check_value('width', width, lambda o: o<=1024, '1,024 or less')
+    check_args(or_none(above_0), lr=lr)
+    check_args(a_seed, seed=seed)
+    check_value('size', size, partial(is_whole, least=16, most=512), '16 to 512: the network halves its pictures three times')
+    check_args(or_none(a_count), workers=workers)
 
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):
@@ -286,6 +335,12 @@ def _run_recipe(recipe, data, epochs, bs, lr):
     "The recipe asked for, with its changes"
     short = _digits if data=='digits' and not epochs and isinstance(recipe, str) else {}
     return get_recipe(recipe, **short | {k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
+
+def _check_apart(out, path):
+    "`ValueError` if the run would be written among the pictures in `path`, and be taken for a class of them"
+    out,path = Path(out or 'runs').resolve(),path.resolve()
+    among = out==path or any(out.is_relative_to(path/o) for o in ('train',*_valid_names))
+    if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
 
 def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
 
@@ -369,8 +424,10 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
-    data,out = (o and os.fspath(o) for o in (data,out))
-    out = out and Path(out).expanduser()
+    check_args(a_path, data=data)
+    check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
+    check_value('check', check, callable, 'a function of a learner')
+    data,out = os.fspath(data),at_home(out) if out else None
     _check_folder(out, resume)
     r = _run_recipe(recipe, data, epochs, bs, lr)
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
@@ -379,7 +436,8 @@ def train_run(
     if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
     _check_room(Path(out or 'runs'), 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
     path = _run_path(data)
-    _say(f'reading {str(path).replace(str(Path.home()), "~", 1)}')
+    _check_apart(out, path)
+    _say(f'reading {str(path).replace(os.path.expanduser("~"), "~", 1)}')
     dls = cifar_dls(path, r.bs, r.make_augs(size), n_train, n_valid, seed, size, num_workers=workers)
     set_seed(seed)
     learn = resnet_learner(dls, cifar_resnet18(dls.c, width, r.dropout), r, precision, compile=compile)

@@ -16,6 +16,7 @@ import numpy as np, torch
 from torch import nn
 from fastcore.all import *
 from .docs import document
+from .files import check_value
 from .models import *
 from .models import _dims, _name_of, _own_names
 
@@ -419,7 +420,8 @@ def traced(
     output=None # As for `cam`
 ): # A `Trace`, which may be asked for the length of the block
     "The trace of a model for pictures like `x`, while the model is `untouched` otherwise"
-    model = unwrap(model)
+    model,want = unwrap(model),'pictures as the model takes them: floats, n x 3 x height x width'
+    check_value('x', x, lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and len(o) and o.is_floating_point(), want)
     p = next(model.parameters(), torch.empty(0))
     full = torch.autocast(p.device.type, enabled=False)
     with torch.inference_mode(False), full, untouched(model), giving_logits(model, output) as given:

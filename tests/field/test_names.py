@@ -1,5 +1,5 @@
 "Names of classes and files whose bytes are no UTF-8"
-import os
+import csv, io, os
 
 import pandas as pd, pytest
 from people import interpretation
@@ -26,3 +26,14 @@ def test_files(interp, tmp_path):
 def test_shown(interp):
     repr(interp).encode(); interp._repr_html_().encode()
     assert interp.metrics()['per_class']
+
+def test_names_that_a_spreadsheet_would_compute(tmp_path):
+    names = ["=cmd|' /c calc'!A0", '@SUM(1,2)', '+1+1', '-1', 'dog, "=1"']
+    interp = interpretation(names*3)
+    interp.table['file'] = [f'=HYPERLINK("http://a.b/{i}")' for i in interp.table.idx]
+    interp.export(tmp_path/'out', 2, layers='body')
+    text = (tmp_path/'out'/'predictions.csv').read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [o['actual'] for o in rows[:5]]==["'"+names[0], "'"+names[1], "'"+names[2], '-1', names[4]]
+    assert all(o['file'].startswith("'=") for o in rows)
+    assert interp.table.actual[0]==names[0]   # the name itself
