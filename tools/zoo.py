@@ -166,6 +166,8 @@ def quiet(p):
     if p.ndim==4: return p.std()*p[0].numel()**.5 < .2
     return p.mean().abs()<=.1 and (p.numel()==1 or p.std()<=1e-3)
 
+def damped(m, i, o): return .2*o
+
 def lively(net, x):
     "Random numbers for what starts as next to nothing, and statistics of its own: signals pass as through a trained network"
     for n,p in net.named_parameters():
@@ -174,6 +176,8 @@ def lively(net, x):
         if n.endswith('bias') or p.ndim==3 or 'bias_table' in n or 'pos' in n: p.normal_(0, .02)
         elif p.ndim<2 or p.numel()==max(p.shape): p.uniform_(.03, .1)     # of a branch: what goes past it carries the places
         else: p.normal_(0, 2*p[0].numel()**-.5)
+    for n,m in net.named_modules():     # at the end of a branch: as in training, what goes past it is more than what it adds
+        if type(m).__name__ in ('StochasticDepth','DropPath') or 'drop_path' in n.split('.')[-1]: m.register_forward_hook(damped)
     norms = [o for o in net.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)]
     for o in norms: o.train().momentum = None
     with torch.no_grad(): net(x)
