@@ -73,7 +73,7 @@ def _checked(model, targets, images, *heat):
     if n!=m: raise ValueError(f'{n} images for {m} maps: give the pictures that the maps are of')
     pairs = any(isinstance(t, tuple) or callable(t) for t in targets)
     if pairs: raise ValueError('maps of a contrast, or of a function, have no probability of their own: give maps of a class')
-    msg = 'a map a picture, of its height and width, from 0 to 1, as `maps.heat(layer)` gives them'
+    msg = 'a map a picture, of its height and width, finite and from 0 to 1, as `maps.heat(layer)` gives them'
     for o in heat: check_value('heat', o, partial(_is_heat, images=images), msg)
     return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(targets)
 

@@ -47,8 +47,8 @@ REJECTS = EXPLAIN+'rejects_invalid_requests'
 
 @tc(REJECTS, 'no model, no tensor, whole numbers as pictures')
 def _():
-    yield refusal(cam, None, x),'NoneType is not a model'
-    yield refusal(cam, net, None),'x is NoneType'
+    yield refusal(cam, None, x),'None is not a model'
+    yield refusal(cam, net, None),'x is None'
     yield refusal(cam, net, x.byte()),'x is torch.uint8'
 
 @tc(REJECTS, 'a class that is not there, or no whole number')
@@ -133,7 +133,7 @@ def _(tmp):
 def _():
     maps = cam(net, x)
     yield maps.overlay(np.zeros((2,13,19,3), np.uint8), 'three').shape,(2,13,19,3)
-    yield refusal(maps.overlay, None, 'three'),'images are NoneType'
+    yield refusal(maps.overlay, None, 'three'),'images are None'
 
 @tc(SAVE+'complete_deterministic_bundle', 'what is there already is not written over', 'does not hold',
     'a file of maps is replaced, as NumPy does')

@@ -75,8 +75,8 @@ CORE = 'tests/test_methods_core.py::test_'
 @tc(CORE+'cam_constructor', 'layers that are not there, are no layers, or are of another model')
 def _():
     yield refusal(cam, net, x, layers='four'),"no layer 'four'"
-    yield refusal(cam, net, x, layers=3),'the int given as a layer is not a part of the model'
-    yield refusal(cam, net, x, layers=[3]),'the int given as a layer is not a part of the model'
+    yield refusal(cam, net, x, layers=3),'3 given as a layer is not a part of the model'
+    yield refusal(cam, net, x, layers=[3]),'3 given as a layer is not a part of the model'
     yield refusal(cam, net, x, layers=nn.ReLU()),'the ReLU given as a layer is not a part of the model'
 
 @tc(CORE+'cam_context_manager', 'hooked while it works, and not afterwards')

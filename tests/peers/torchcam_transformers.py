@@ -5,7 +5,7 @@ VIT = 'tests/test_methods_transformer.py::test_'
 
 @tc(VIT+'reshape_transform_validation', 'a `reshape` that is no function, or gives no grid')
 def _():
-    yield refusal(cam, vit(), x, layers=ln_1, reshape=1),'`reshape` fails'
+    yield refusal(cam, vit(), x, layers=ln_1, reshape=1),'reshape is 1: give a function'
     yield refusal(cam, vit(), x, layers=ln_1, reshape=lambda t: t[:,1:]),'it has to give n x channels x height x width'
 
 @tc(VIT+'reshape_transform_validation', 'a `reshape` without a layer', why='the layer is found')
