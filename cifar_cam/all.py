@@ -17,6 +17,6 @@ from .interp import *
 from .gallery import *
 from .report import *
 
-# what every room asks of its arguments is not for their visitors
-_asked = 'short_repr check_value check_args is_whole is_number is_above_0 is_share is_path are or_none above_0 at_home as_device'.split()
-__all__ = [k for k in dict(globals()) if k[0]!='_' and k not in _asked and not k.startswith(('a_','an_'))]
+# what rooms ask of their arguments is not for visitors
+_asked = 'short_repr check_value check_args allowed is_whole is_number is_above_0 is_share is_path are or_none at_home as_device'.split()
+__all__ = [k for k in dict(globals()) if k[0]!='_' and k not in _asked]

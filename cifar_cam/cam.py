@@ -73,7 +73,7 @@ def check_targets(
     vocab=None # Names of the classes
 ) -> list: # One a picture: an index, None, a pair of them for a contrast, or a function; None if all are the predicted class
     "`targets` as one a picture; `ValueError` if a class does not exist or their number does not fit"
-    check_args(a_whole, n=n, c=c)
+    check_args(allowed.whole, n=n, c=c)
     if targets is None: return None
     if isinstance(targets, contrast):
         a,b = (check_targets(o, n, c, vocab) or [None]*n for o in (targets.a,targets.b))

@@ -169,7 +169,7 @@ def checkpoints(
     folder # Where a `Checkpoint` writes
 ) -> L: # Paths, the newest first
     "The checkpoints in `folder`"
-    check_args(a_path, folder=folder)
+    check_args(allowed.path, folder=folder)
     return L(Path(folder).glob('epoch-*.safetensors')).sorted(key=lambda o: o.name, reverse=True)
 
 def _write_checkpoint(folder, epoch, tensors, state, keep=2):
@@ -280,8 +280,8 @@ class Checkpoint(Callback):
         resume=False, # Go on after the last epoch that `folder` has?
         keep=2 # How many of the last epochs to keep
     ):
-        check_args(a_path, folder=folder)
-        check_args(a_whole, keep=keep)
+        check_args(allowed.path, folder=folder)
+        check_args(allowed.whole, keep=keep)
         self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
 
 @patch

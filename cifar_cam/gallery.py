@@ -16,6 +16,7 @@ from .models import *
 from .classes import *
 from .trace import *
 from .maps import *
+from .maps import _a_cmap
 from .cam import *
 from .interp import *
 
@@ -26,7 +27,7 @@ def _wrapped(texts, width):
 
 def _axes(ax, figsize):
     "`ax`, or that of a new figure, which is not shown twice"
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     if ax is not None: return ax
     fig,ax = plt.subplots(figsize=figsize, layout='constrained')
     plt.close(fig)
@@ -62,8 +63,8 @@ def plot_confusion_matrix(self:CAMInterpretation,
     figsize=None # Inches, of the new figure; None: to fit, up to 12x12
 ) -> plt.Figure:
     "The confusion matrix, with fastai's arguments; of many classes without figures, but the most confused are listed"
-    check_args(a_count, norm_dec=norm_dec)
-    check_args(or_none(a_cmap), cmap=cmap)
+    check_args(allowed.count, norm_dec=norm_dec)
+    check_args(or_none(_a_cmap), cmap=cmap)
     cm,n = self.confusion_matrix(),len(self.vocab)
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
     side = min(max(3.5, .5*n+1.2), 12)
@@ -149,8 +150,8 @@ def plot_misclassified(self:CAMInterpretation,
     label_issues:bool=False # Say on the pictures that `label_issues` doubts that it does
 ) -> plt.Figure:
     "The worst mistakes: actual → predicted, the probability of the predicted class, the picture's index and file"
-    check_args(a_whole, k=k, ncols=ncols)
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(allowed.whole, k=k, ncols=ncols)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
     doubtful = set(self.label_issues().idx) if label_issues else ()
@@ -167,9 +168,9 @@ def plot_top_losses(self:CAMInterpretation,
     figsize=None # Inches; None: to fit
 ) -> plt.Figure:
     "The pictures of largest loss, wrong or right, with the loss"
-    check_args(a_whole, k=k)
-    check_args(or_none(a_whole), nrows=nrows, ncols=ncols)
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(allowed.whole, k=k)
+    check_args(or_none(allowed.whole), nrows=nrows, ncols=ncols)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     losses,idxs = self.top_losses(min(k, len(self.table)), largest)
     titles = [f'{_title(r)}\nloss {l:.2f}' for r,l in zip(self._chosen(k, idxs, 'loss'), losses)]
     if not ncols: ncols = math.ceil(len(titles)/nrows) if nrows else 5
@@ -206,7 +207,7 @@ def plot_cams(self:CAMInterpretation,
     by:str='loss' # As for `misclassified`
 ) -> plt.Figure:
     "A row a mistake, or two for `target='both'`: the picture, then the map of the class `target` at each layer"
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
     idxs,titles = [r.idx for r in rows],[_title(r) for r in rows]
@@ -225,8 +226,8 @@ def plot_mean_maps(self:CAMInterpretation,
     **kwargs # More for `mean_map`
 ) -> plt.Figure:
     "The mean maps of kinds of mistakes, in the layer's own cells and on one scale"
-    check_args(a_whole, k=k)
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(allowed.whole, k=k)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     two = lambda o: isinstance(o, (list,tuple)) and len(o)==2
     check_value('pairs', pairs, lambda o: o is None or are(o, two), 'pairs of actual and predicted class in a list, or None')
     pairs = [o[:2] for o in self.most_confused()[:k]] if pairs is None else list(pairs)
@@ -300,8 +301,8 @@ def plot(self:ProbeCallback,
 ) -> plt.Figure:
     "A row a picture, a column an epoch: where the network looked, and what it said"
     if not self.maps: raise ValueError('nothing to plot: train with this callback first')
-    check_args(a_whole, ncols=ncols)
-    check_args(or_none(a_figsize), figsize=figsize)
+    check_args(allowed.whole, ncols=ncols)
+    check_args(or_none(allowed.figsize), figsize=figsize)
     es = sorted(set(np.linspace(0, len(self.maps)-1, ncols).round().astype(int).tolist()))
     figsize,layer = figsize or (1.4*len(es)+1, 1.6*len(self.rows)+.4),self.maps[0].layers[0]
     fig,axs = plt.subplots(len(self.rows), len(es), figsize=figsize, layout='constrained', squeeze=False)
@@ -321,7 +322,7 @@ def save(self:CAMInterpretation,
     **kwargs # More for `plot_cams`
 ) -> Path: # The run folder
     "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png, all or none"
-    check_args(a_whole, k=k)
+    check_args(allowed.whole, k=k)
     with staged(folder) as tmp:
         self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)

@@ -107,7 +107,7 @@ def from_learner(cls:CAMInterpretation,
 ) -> CAMInterpretation:
     "Run the model over the data, once"
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
-    check_args(or_none(a_loader), dl=dl)
+    check_args(or_none(allowed.loader), dl=dl)
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
     n = len(learn.dls.loaders)
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
@@ -193,7 +193,7 @@ def misclassified(self:CAMInterpretation,
     predicted=None # Only pictures taken for this class
 ) -> pd.DataFrame: # Rows of `table`
     "The mistakes, the worst first"
-    check_args(or_none(a_whole), k=k)
+    check_args(or_none(allowed.whole), k=k)
     if not isinstance(by, str) or by not in _orders: raise ValueError(f'no order {short_repr(by)}: there is {", ".join(_orders)}')
     wrong,(col,up) = ~self.table.correct.values,_orders[by]
     for c,ids in (actual,self.targs),(predicted,self.decoded):
@@ -241,7 +241,7 @@ def calibration(self:CAMInterpretation,
     n_bins:int=15 # Bins of equal width from 0 to 1
 ) -> pd.DataFrame: # A row a bin that has pictures
     "Pictures, mean confidence and accuracy of each bin of confidence (Guo et al. 2017)"
-    check_args(a_whole, n_bins=n_bins)
+    check_args(allowed.whole, n_bins=n_bins)
     b = np.ceil(self.table.prob.astype(float)*n_bins).clip(1, n_bins).astype(int).rename('bin')
     return self.table.groupby(b).agg(n=('idx','size'), confidence=('prob','mean'), accuracy=('correct','mean'))
 
@@ -318,7 +318,7 @@ def mean_map(self:CAMInterpretation,
     "Mean share of the positive evidence in each cell, over all mistakes of a kind"
     check_value('layer', layer, lambda o: o is None or isinstance(o, (str,nn.Module)), 'one layer, or None')
     check_value('target', target, lambda o: not (isinstance(o, str) and o=='both'), 'one class a picture, or another word')
-    check_args(a_whole, bs=bs)
+    check_args(allowed.whole, bs=bs)
     cam_class(method)   # is there one?
     idxs,total,n = self.misclassified(actual=actual, predicted=predicted).idx.tolist(),0,0
     for part in chunked(idxs, bs):
@@ -352,7 +352,7 @@ def export(self:CAMInterpretation,
     **kwargs # More for `cams`
 ) -> Path: # The folder
     "For other tools: predictions.csv (names by `as_cell`), maps.npz with raw maps of the worst mistakes, and their pictures"
-    check_args(a_path, folder=folder)
+    check_args(allowed.path, folder=folder)
     if Path(folder).exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
     idxs = self.misclassified(k).idx.tolist()
     with staged(folder) as tmp:

@@ -227,7 +227,7 @@ def plot_curves(self:Learner,
     figsize=(10,3.6), # Inches
 ) -> plt.Figure:
     "Loss and accuracy over the epochs: training by batch and epoch, validation by epoch"
-    check_args(a_figsize, figsize=figsize)
+    check_args(allowed.figsize, figsize=figsize)
     history = getattr(self, 'history', None)
     if not history or not history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
     per_epoch = len(self.dls.train)

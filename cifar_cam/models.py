@@ -26,7 +26,7 @@ class BasicBlock(nn.Module):
         nf:int, # Channels out
         stride:int=1 # Of the first convolution
     ):
-        check_args(a_whole, ni=ni, nf=nf, stride=stride)
+        check_args(allowed.whole, ni=ni, nf=nf, stride=stride)
         super().__init__()
         self.conv1,self.bn1 = _conv_bn(ni, nf, 3, stride)
         self.conv2,self.bn2 = _conv_bn(nf, nf, 3, 1)
@@ -44,8 +44,8 @@ class ResNet18(nn.Module):
         width=64, # Channels of the first stage, doubled in each that follows
         dropout=0. # Share of features dropped before the last layer, while training
     ):
-        check_args(a_whole, n_out=n_out, width=width)
-        check_args(a_share, dropout=dropout)
+        check_args(allowed.whole, n_out=n_out, width=width)
+        check_args(allowed.share, dropout=dropout)
         super().__init__()
         self.arch = dict(name='resnet18', n_out=n_out, width=width, dropout=dropout)
         ws = [width, width, 2*width, 4*width, 8*width]
@@ -111,7 +111,7 @@ def load_checkpoint(self:ResNet18,
     fn # A file that `torch.save` wrote: weights, or a dictionary that has them under 'net'
 ) -> ResNet18: # The same model, with the weights of the file
     "Load a pytorch-cifar checkpoint, read so that nothing in it can run; `ValueError` if it is not of this architecture"
-    check_args(a_path, fn=fn)
+    check_args(allowed.path, fn=fn)
     load_weights(self, _read_weights(fn), fn)
     return self
 

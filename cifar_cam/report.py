@@ -261,7 +261,7 @@ def report(self:CAMInterpretation,
     today:str=None # The date on the page; None: today
 ) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
-    check_args(a_path, folder=folder)
+    check_args(allowed.path, folder=folder)
     doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
@@ -305,7 +305,7 @@ def check_explain(
 ):
     "`ValueError` if `explain_run` could not do what is asked of it; nothing is written"
     if not is_whole(k, 1, 100): raise ValueError(f'k is {short_repr(k)}: give 1 to 100; predictions.csv has all')
-    check_args(a_size, size=size)
+    check_args(allowed.size, size=size)
     if not is_whole(mistakes, 0, 1000): raise ValueError(f'mistakes is {short_repr(mistakes)}: give 1 to 1000, or 0 for no report')
     _check_method(method, target)
     if isinstance(learn, Learner): _check_class(target, learn.dls.vocab)
@@ -338,7 +338,7 @@ def explain_run(
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
-    check_args(or_none(a_path), folder=folder)
+    check_args(or_none(allowed.path), folder=folder)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):

@@ -142,7 +142,7 @@ def run_config(
     folder # A run folder
 ) -> dict: # What its config.json says
     "The settings of a run, after a look that all of its files are there"
-    check_args(a_path, folder=folder)
+    check_args(allowed.path, folder=folder)
     folder = Path(folder)
     _check_names([str(folder)], folder.parent)
     for o in _files:
@@ -160,8 +160,8 @@ def _read_weights(fn):
 def _check_sizes(arch, sd, vocab):
     "`ValueError` unless the model `arch` has the classes of the run, and the tensors in its file have the model's sizes"
     n,width = arch['n_out'],arch['width']
-    check_args(a_whole, n_out=n, width=width)
-    check_args(a_share, dropout=arch['dropout'])
+    check_args(allowed.whole, n_out=n, width=width)
+    check_args(allowed.share, dropout=arch['dropout'])
     msg = f'it has {n} classes, where the run has {len(vocab)}'
     if n!=len(vocab): raise ValueError(msg)
     for k,want in {'conv1.weight': (width,3,3,3), 'linear.weight': (n,8*width)}.items():
@@ -193,11 +193,11 @@ _asked = 'bs n_train n_valid seed size stats'.split()
 def _source(src):
     "Path, fingerprint and settings of the data `src`; `ValueError` for what can't be meant"
     how = {k: src[k] for k in _asked}
-    check_args(a_path, path=src['path'])
-    check_args(a_whole, **{k: how[k] for k in ('bs','n_train','n_valid')})
-    check_args(a_seed, seed=how['seed'])
-    check_args(a_size, size=how['size'])
-    check_args(a_stats, stats=how['stats'])
+    check_args(allowed.path, path=src['path'])
+    check_args(allowed.whole, **{k: how[k] for k in ('bs','n_train','n_valid')})
+    check_args(allowed.seed, seed=how['seed'])
+    check_args(allowed.size, size=how['size'])
+    check_args(allowed.stats, stats=how['stats'])
     return src['path'],src['fingerprint'],how
 
 def _run_dls(config, folder):
@@ -226,8 +226,8 @@ def _check_same(dls, config, about, folder):
     "`ValueError` if the classes, size or statistics of `dls` are not those that the model was trained with"
     own = dict(vocab=config['vocab'], stats=about.get('stats'), size=about.get('size'))
     with _reading(folder/'model.safetensors', ValueError):
-        check_args(or_none(a_stats), stats=own['stats'])
-        check_args(or_none(a_size), size=own['size'])
+        check_args(or_none(allowed.stats), stats=own['stats'])
+        check_args(or_none(allowed.size), size=own['size'])
     its = _its(dls)
     for k,v in own.items():
         known = v is not None and (its[k] is not None or k=='stats')
@@ -260,7 +260,7 @@ def _run_rows(fn, cols):
 # %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_fits(config):
     "What was used, as a run of today has it; of an older one, its recipe is known"
-    for o in config.get('fits', ()): check_args(a_count, steps=o['steps'], epochs_done=o['epochs_done'])
+    for o in config.get('fits', ()): check_args(allowed.count, steps=o['steps'], epochs_done=o['epochs_done'])
     if 'fits' in config: return config['fits']
     return [dict(function='fit_recipe', recipe=config['recipe'], callbacks=[], steps=0, epochs_done=0, steps_an_epoch=None)]
 
@@ -310,13 +310,13 @@ def _repr_html_(self:_Learner):
 # %% ../nbs/07_run.ipynb #ee22ea19
 def _check_numbers(seed, size, width, lr, workers, **whole):
     "`ValueError` for a number that can't be meant"
-    check_args(or_none(a_whole), **whole)
-    check_args(a_whole, width=width)
+    check_args(or_none(allowed.whole), **whole)
+    check_args(allowed.whole, width=width)
     check_value('width', width, lambda o: o<=1024, '1,024 or less')
-    check_args(or_none(above_0), lr=lr)
-    check_args(a_seed, seed=seed)
+    check_args(or_none(allowed.above_0), lr=lr)
+    check_args(allowed.seed, seed=seed)
     check_value('size', size, partial(is_whole, least=16, most=512), '16 to 512: the network halves its pictures three times')
-    check_args(or_none(a_count), workers=workers)
+    check_args(or_none(allowed.count), workers=workers)
 
 # %% ../nbs/07_run.ipynb #8b4836f0
 def _check_complete(out, config, asked):
@@ -424,7 +424,7 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
-    check_args(a_path, data=data)
+    check_args(allowed.path, data=data)
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
     data,out = os.fspath(data),at_home(out) if out else None

@@ -17,7 +17,7 @@ def of(loss, **kwargs):
     interp = CAMInterpretation.from_learner(learn, **kwargs)
     with torch.no_grad(): return interp,learn.model(interp.inputs(range(12))).softmax(1)
 
-@pytest.mark.parametrize('loss', SOFTMAX, ids=lambda o: getattr(o, '__name__', str(o)))
+@pytest.mark.parametrize('loss', SOFTMAX, ids=lambda o: getattr(o, '__name__', type(o).__name__))
 def test_logits(loss):
     interp,probs = of(loss)
     np.testing.assert_allclose(interp.preds, probs, atol=1e-6)

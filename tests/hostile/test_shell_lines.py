@@ -65,25 +65,29 @@ def test_line(line, tmp_path, monkeypatch):
     fault = look(line, tmp_path)
     assert not fault, fault
 
+NOWHERE = '/dev/null/home'   # which nobody can make
+
 def sh(*args, **env):
     cmd = [sys.executable, '-W', 'ignore', '-m', 'cifar_cam', *map(str, args)]
     return subprocess.run(cmd, capture_output=True, env={k: v for k,v in (os.environ | env).items() if v is not None})
 
 @pytest.mark.skipif(not posix, reason='surroundings of other systems')
-@pytest.mark.parametrize('env', [dict(HOME=None), dict(HOME=''), dict(HOME='/nosuch'), dict(PYTHONIOENCODING='ascii', LC_ALL='C'),
-    dict(TERM=None, COLUMNS='0'), dict(CIFAR_CAM_DATA='/nosuch')])
-def test_surroundings(env, tmp_path):
+@pytest.mark.parametrize('name,env', [
+    (b'caf\xc3\xa9', dict(HOME=None)), (b'caf\xe9', dict(HOME='')),
+    (b'~nosuchuser/run', dict(HOME=NOWHERE, MPLCONFIGDIR=tempfile.gettempdir())),
+    (b'caf\xe9', dict(PYTHONIOENCODING='ascii', LC_ALL='C')), (b'caf\xc3\xa9', dict(TERM=None, COLUMNS='0')),
+    (b'caf\xe9', dict(CIFAR_CAM_DATA='/nosuch'))])
+def test_surroundings(name, env, tmp_path):
     "A line with names of all kinds, where there is no home, or a terminal that knows ASCII alone"
-    for name in b'caf\xc3\xa9',b'caf\xe9',b'~nosuchuser/run':
-        res = sh('explain', os.fsdecode(name), **env)
-        assert res.returncode==1 and res.stderr.count(b'\n')==1 and res.stderr.startswith(b'cifar-cam: '), res.stderr
+    res = sh('explain', os.fsdecode(name), **env)
+    assert res.returncode==1 and res.stderr.count(b'\n')==1 and res.stderr.startswith(b'cifar-cam: '), res.stderr
     assert not list(tmp_path.iterdir())
 
 @pytest.mark.skipif(not posix, reason='a home that is not there')
 def test_without_a_home(tmp_path):
     "Where the home is nowhere, a run is made all the same"
     world()
-    for home in None,'/nosuch':
+    for home in None,NOWHERE:
         out = tmp_path/f'run-{home and 1}'
         res = sh('train', '--data', W.data, '--out', out, '--epochs', 1, '--width', 2, '--size', 16, HOME=home)
         assert res.returncode==0 and (out/'config.json').exists(), res.stderr
