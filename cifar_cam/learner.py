@@ -30,7 +30,13 @@ class _Learner(Learner):
         try: super().one_batch(i, b)
         finally:
             if hasattr(self, 'device_mixed_precision'): self.device_mixed_precision.leave()
+    def check_batches(self):
+        "`ValueError` if the training loader gives no batch, so that nothing would be learned"
+        dl = self.dls.train
+        msg = f'the training loader gives no batch: {getattr(dl, "n", 0)} pictures in batches of {dl.bs}, the last one dropped'
+        if getattr(dl, 'n', None) is not None and len(dl)==0: raise ValueError(f'{msg}; give a smaller `bs`')
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, **kwargs):
+        self.check_batches()
         if any(isinstance(o, (SaveModelCallback,LRFinder)) for o in [*self.cbs,*L(cbs)]): self.check_path()
         super().fit(n_epoch, lr, wd, cbs, **kwargs)
     def save(self, file, **kwargs):
