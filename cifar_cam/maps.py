@@ -261,6 +261,7 @@ def show(self:CamMaps,
     for col,k in zip(axs.T[1:], self.layers):
         self._column(col, k, self.overlay(images, k, native=native, shared_scale=shared_scale, **kwargs))
     fig.suptitle('\n'.join(filter(None, (title, _scales[bool(shared_scale)], self.note))), fontsize=9)
+    for o in fig.findobj(mpl.text.Text): o.set_parse_math(False)   # a `$` in a name is text
     plt.close(fig)
     return fig
 

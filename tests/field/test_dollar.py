@@ -29,6 +29,10 @@ def test_maps(interp, tmp_path):
     a,b,_ = interp.most_confused()[0]
     assert f'{a} → {b}' in drawn(interp.plot_mean_maps(layer='body'), tmp_path)
 
+def test_maps_alone(interp, tmp_path):
+    maps = interp.cams([0,1,2], 'body')
+    assert '$' in drawn(maps.show(interp.pictures([0,1,2])), tmp_path)
+
 def test_probe(interp, tmp_path):
     probe = interp.probe_callback(list(range(6)), 'body')
     with interp.learn.no_bar(), interp.learn.no_logging(): interp.learn.fit(1, 0., cbs=probe)
