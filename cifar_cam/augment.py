@@ -11,14 +11,27 @@ __all__ = ['AlbumentationsTransform', 'baseline_augs', 'BatchAug', 'RandomFlip',
 # %% ../nbs/01_augment.ipynb #91523b79
 # albumentations takes half a second to import: that is done where it is first needed
 import inspect, math, os, random, warnings
+from functools import lru_cache
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # an import is no reason to ask the network for a newer one
 from .imports import *
 from .files import *
+
+# %% ../nbs/01_augment.ipynb #21a0a4ab
+@lru_cache
+def _serial_forks():
+    "From now on, have processes that are forked do without OpenCV's threads"
+    import cv2
+    before = []
+    def rest():
+        before.append(cv2.getNumThreads())
+        cv2.setNumThreads(0)
+    if hasattr(os, 'register_at_fork'): os.register_at_fork(before=rest, after_in_parent=lambda: cv2.setNumThreads(before.pop()))
 
 # %% ../nbs/01_augment.ipynb #078fcfcc
 def _compose(augs):
     "`augs`, one transform, a list of them or a pipeline, as an albumentations `Compose` of its own"
     import albumentations as A
+    _serial_forks()
     if isinstance(augs, A.Compose): return deepcopy(augs)
     augs = L(augs) if augs is None or is_listy(augs) else L([augs])
     bad = first(o for o in augs if not isinstance(o, (A.BasicTransform, A.BaseCompose)))

@@ -306,27 +306,24 @@ def create_batches(self:ArrayDL,
 
 # %% ../nbs/02_data.ipynb #a6230055
 @contextmanager
-def _one_thread(on_cpu, cv):
-    "One thread of torch's where `on_cpu`, and none of OpenCV's, `cv`, where it is given; afterwards as many as before"
-    n,n_cv = torch.get_num_threads(),cv and cv.getNumThreads()
+def _one_thread(on_cpu):
+    "One thread of torch's where `on_cpu`; afterwards as many as before"
+    n = torch.get_num_threads()
     try:
         if on_cpu: torch.set_num_threads(1)
-        if cv: cv.setNumThreads(0)
         yield
     finally:
         if on_cpu: torch.set_num_threads(n)
-        if cv: cv.setNumThreads(n_cv)
 
 @patch
 def __iter__(self:ArrayDL):
-    "fastai's, with threads kept out of the workers' way"
+    "fastai's, with torch's threads kept out of the workers' way"
     batches = super(ArrayDL, self).__iter__()
     if not self.fake_l.num_workers: yield from batches; return
-    on_cpu,cv,done = torch.device(self.device or 'cpu').type=='cpu',sys.modules.get('cv2'),object()
+    on_cpu,done = torch.device(self.device or 'cpu').type=='cpu',object()
     while True:
-        with _one_thread(on_cpu, cv): b = next(batches, done)
+        with _one_thread(on_cpu): b = next(batches, done)
         if b is done: return
-        cv = None
         yield b
 
 # %% ../nbs/02_data.ipynb #755e9abe
