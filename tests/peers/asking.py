@@ -1,5 +1,5 @@
 "How a question of another project's test is asked, and what becomes of it"
-import io, linecache, warnings
+import io, linecache, re, tempfile, warnings
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,11 @@ class Said(str): "The words of an error of cifar_cam's own"
 
 home = Path(cifar_cam.__file__).parent
 
-def words(e): return str(e.args[0] if e.args else e)
+temporary = re.compile(re.escape(tempfile.gettempdir()) + r'[/\\][^/\\ ]+[/\\]')
+
+def words(e):
+    "What `e` says, of files in a temporary folder by their names alone"
+    return temporary.sub('', str(e.args[0] if e.args else e))
 
 def is_own(e):
     "Is `e` an error that stands in cifar_cam's code as one, and of one line?"
