@@ -421,7 +421,7 @@ def _channels(t, found, grids): return [_read_by(grids[k], t.ran[_name_of(t.mode
 # %% ../nbs/11_cam.ipynb #0c02fa52
 def _slice_size(x, masked):
     "How many pictures go through at once, in slices of equal size, if each is `masked` that often"
-    most = max(1, min(32, 2**19//x[0,0].numel(), 2**27//(masked*x[0].numel())))
+    most = max(1, min(64, 2**19//x[0,0].numel(), 2**27//(masked*x[0].numel())))
     return -(-len(x)//-(-len(x)//most))
 
 def _in_slices(engine, x, targets, bs, n_out, aug_smooth, eigen_smooth):
