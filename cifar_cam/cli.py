@@ -27,7 +27,7 @@ def whole(
 # %% ../nbs/16_cli.ipynb #349d2272
 def _kept(learn):
     "The run folder of `learn`; None in a process that is not the first one of several"
-    return vars(learn).get('run')
+    return vars(learn).get('run_path')
 
 def _layers(s): return s.replace(',', ' ').split() or None
 

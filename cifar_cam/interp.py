@@ -134,7 +134,7 @@ def _of_what(self:CAMInterpretation):
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
     res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({(~t.correct).sum():,} mistakes)',
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
-        model=type(unwrap(self.learn)).__name__, run=own.get('run'), epochs=config.get('epochs_done'))
+        model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}
 
 @patch

@@ -314,13 +314,13 @@ def check_explain(
 # %% ../nbs/15_report.ipynb #b8027e4d
 def _check_saved(learn):
     "Has the run folder the weights that `learn` has?"
-    msg = f'the weights have changed since the run was saved in {learn.run}: `save_run` first, or give `folder`'
+    msg = f'the weights have changed since the run was saved in {learn.run_path}: `save_run` first, or give `folder`'
     if vars(learn).get('saved')!=_checksum(learn.model): raise ValueError(msg)
 
 def _check_places(run, folder, export):
     "Is it known where to write, and is the place for `export` free?"
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
-    if folder is None and isinstance(run, Learner) and 'run' not in vars(run): raise ValueError(msg)
+    if folder is None and isinstance(run, Learner) and 'run_path' not in vars(run): raise ValueError(msg)
     msg = f'export {export}: it is there already, give a new folder'
     if export and Path(export).exists(): raise ValueError(msg)
     if folder is None and isinstance(run, Learner): _check_saved(run)
@@ -340,7 +340,7 @@ def explain_run(
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
     _check_places(run, folder, export)
-    folder = Path(ifnone(folder, vars(run)['run'] if isinstance(run, Learner) else run))
+    folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
         run = load_run(run)

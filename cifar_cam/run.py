@@ -109,8 +109,8 @@ def save_run(self:Learner,
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
-    self.config,self.run,self.saved = config,folder,_checksum(self.model)
-    return self.run
+    self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
+    return self.run_path
 
 # %% ../nbs/07_run.ipynb #827bd5b1
 @contextmanager
@@ -284,7 +284,7 @@ def load_run(
     learn = resnet_learner(dls, model, r, ifnone(precision, _run_precision(config, dls.device, folder)))
     h = learn.history
     h.epochs,h.batches,h.fits = *rows,fits
-    h.weights,learn.config,learn.run = _checksum(model),config,folder
+    h.weights,learn.config,learn.run_path = _checksum(model),config,folder
     learn.saved = h.weights
     return learn
 
@@ -296,7 +296,7 @@ def _of_run(self:_Learner):
     es,model = self.history.epochs,type(get_model(self.model)).__name__
     acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es else None
     data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
-    res = dict(accuracy=acc, data=data, model=model, epochs=len(es), precision=own.get('precision'), run=own.get('run'))
+    res = dict(accuracy=acc, data=data, model=model, epochs=len(es), precision=own.get('precision'), run=own.get('run_path'))
     return {k: str(v) for k,v in res.items() if v is not None}
 
 @patch
@@ -375,7 +375,7 @@ def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
     _check_complete(out, config, dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid))
     first,learn = _alone(),load_run(out)
     if first: _say(f'the run in {out} is complete')
-    else: del learn.run
+    else: del learn.run_path
     return learn
 
 # %% ../nbs/07_run.ipynb #5ba9d295
@@ -420,7 +420,7 @@ def train_run(
     wandb:bool=False, # Log to Weights & Biases
     check=noop, # Called with the untrained learner, to refuse what would fail after the training
     command:str='train_run' # What config.json records as the command
-) -> Learner: # Trained, and kept in its `run`; of several processes, only the first one's has one
+) -> Learner: # Trained, and kept in its `run_path`; of several processes, only the first one's has one
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
