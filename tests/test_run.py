@@ -1,5 +1,5 @@
 "What a notebook should not show of run folders: damaged files, other data, other pictures."
-import json, shutil
+import json, shutil, warnings
 
 import pytest
 from fastcore.test import expect_fail, test_eq as same
@@ -60,3 +60,11 @@ def test_a_loss_that_is_not_finite():
     learn = trained(digits())
     with expect_fail(ValueError, contains='smaller learning rate'), learn.no_bar(), learn.no_logging(): learn.fit_step(1, lr=1e20)
     same((learn.fitted.lr, learn.recipe), (1e20, Recipe(bs=learn.dls.bs)))
+
+def test_a_learner_that_was_saved_warns_of_nothing(learn, tmp_path):
+    "fastai's callbacks set attributes of their own, and warn of those that the learner has, too"
+    learn.save_run(tmp_path/'run')
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        with learn.no_bar(), learn.no_logging(): learn.get_preds()
+    assert not [o for o in said if 'shadowing' in str(o.message)]
