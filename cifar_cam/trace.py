@@ -141,6 +141,7 @@ def _note_parts(self:Trace, model):
     self.matrices = {k for k,m in named.items() if _has_matrix(m)}
     has_class = isinstance(getattr(model, 'class_token', None), nn.Parameter)
     self.n_prefix = getattr(model, 'num_prefix_tokens', 1 if has_class else None)
+    self.tokens = {r.shape[1] for r in self.ran.values() if len(r.shape)==3}   # numbers of them
     self.found,self.fit = {},{}
 
 # %% ../nbs/09_trace.ipynb #75c16b8d
@@ -256,7 +257,8 @@ def _grids(self:Trace, r): return possible_grids(r.shape, self.size, self.n_pref
 @patch
 def _is_plain(self:Trace, r):
     gs = self._grids(r)
-    return len(gs)==1 and gs[0].axes=='nchw' and _skew(gs[0].h, gs[0].w, self.size)<.5
+    of_tokens = set(r.shape[2:]) <= self.tokens   # as attention has it: how much each takes of each
+    return len(gs)==1 and gs[0].axes=='nchw' and _skew(gs[0].h, gs[0].w, self.size)<.5 and not of_tokens
 
 @patch
 def _unclear(self:Trace, r):
@@ -393,12 +395,20 @@ _traces = WeakKeyDictionary()
 
 def _key(model, x, output): return tuple(x.shape[1:]),str(x.dtype),output,tuple((k,id(m)) for k,m in model.named_modules())
 
+def _takes(model, x):
+    "Does the model run on the pictures `x`? Whatever error says no is the answer"
+    try:
+        with torch.no_grad(): model(x)
+        return True
+    except Exception: return False
+
 def _fresh_trace(model, x):
     lazy = any(map(nn.parameter.is_lazy, model.parameters()))
     if lazy: raise ValueError('the model has weights without a shape yet (lazy modules): call it once with pictures')
     try: return Trace(model, x)
-    except Exception:
+    except Exception as e:
         with torch.no_grad(): model(x)   # its own error, if it is one of these pictures
+        if _takes(model, x[:1].repeat(3, 1, 1, 1)): raise e   # of something else
         only = f'{type(model).__name__} takes no other number of pictures than {len(x)}'
         raise ValueError(f'{only}, as if it were exported: give the nn.Module that it was made from') from None
 

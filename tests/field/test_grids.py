@@ -2,7 +2,8 @@
 import pytest, torch
 from torch import nn
 from fieldnets import Head, conv, is_map, made, own, pics
-from cifar_cam.all import cam
+from fastcore.test import expect_fail
+from cifar_cam.all import cam, usable_layers
 
 class Tokens(nn.Module):
     "Patches as tokens, in an order that `lay` gives them, mixed by a layer that keeps it; the mean of all is classified"
@@ -111,3 +112,22 @@ def test_the_check_is_of_this_size():
 def test_grid_of_one_pixel_a_cell():
     net,x = made(nn.Sequential, conv(3, 6, 1), conv(6, 8, 1), Head(8)),pics(h=6, w=10)
     is_map(cam(net, x), own(net, x, net[1]))
+
+class Attention(nn.Module):
+    "Tokens that look at one another with several heads, the weights being put out by a module, as Hugging Face's PVT does"
+    def __init__(self):
+        super().__init__()
+        self.stem,self.qk,self.value = nn.Conv2d(3, 16, 4, 4),nn.Linear(16, 32),nn.Linear(16, 16)
+        self.weights,self.head = nn.Softmax(-1),nn.Linear(16, 4)
+    def forward(self, x):
+        x = self.stem(x).flatten(2).transpose(1,2)
+        v = self.value(x)
+        q,k = self.qk(x).unflatten(2, (2,8,2)).unbind(-1)
+        a = self.weights(q.transpose(1,2)@k.permute(0,2,3,1)*9)
+        return self.head((a@v.unflatten(2, (2,8)).transpose(1,2)).transpose(1,2).flatten(2).mean(1))
+
+def test_weights_of_an_attention_are_no_picture():
+    "n x heads x 64 x 64 has the shape of a fine grid"
+    net = made(Attention)
+    assert usable_layers(net, pics())[-1]=='qk' and 'weights' not in usable_layers(net, pics())
+    with expect_fail(ValueError, contains='its cells do not answer where the picture changes'): cam(net, pics(), 0, 'weights')
