@@ -117,7 +117,7 @@ class Attention(nn.Module):
     "Tokens that look at one another with several heads, the weights being put out by a module, as Hugging Face's PVT does"
     def __init__(self):
         super().__init__()
-        self.stem,self.qk,self.value = nn.Conv2d(3, 16, 4, 4),nn.Linear(16, 32),nn.Linear(16, 16)
+        self.stem,self.qk,self.value = nn.Conv2d(3, 16, 8, 8),nn.Linear(16, 32),nn.Linear(16, 16)
         self.weights,self.head = nn.Softmax(-1),nn.Linear(16, 4)
     def forward(self, x):
         x = self.stem(x).flatten(2).transpose(1,2)
@@ -127,7 +127,7 @@ class Attention(nn.Module):
         return self.head((a@v.unflatten(2, (2,8)).transpose(1,2)).transpose(1,2).flatten(2).mean(1))
 
 def test_weights_of_an_attention_are_no_picture():
-    "n x heads x 64 x 64 has the shape of a fine grid"
+    "n x heads x 16 x 16 has the shape of a grid"
     net = made(Attention)
     assert usable_layers(net, pics())[-1]=='qk' and 'weights' not in usable_layers(net, pics())
     with expect_fail(ValueError, contains='its cells do not answer where the picture changes'): cam(net, pics(), 0, 'weights')
