@@ -360,10 +360,15 @@ def _squashed(logits, one=False):
     o = o[:,1:] if one else o
     return 'sigmoid' if o.numel()>=8 and (o>=0).all() and (o<=1).all() else ''
 
+def _is_sigmoid(t):
+    "Is what the model gives the sigmoid of what a module in it gave? Logits may lie between 0 and 1 by chance"
+    outs = t.outs[:,1:] if t.one else t.outs
+    return any(torch.allclose(o.sigmoid(), outs, atol=1e-6) for o in t.raws if o.shape==outs.shape)
+
 def _note(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _squashed(torch.cat([t.outs, logits]), t.one)
-    if not kind: return ''
+    if not kind or kind=='sigmoid' and not _is_sigmoid(t): return ''
     before = [r.name for r in sorted(t.ran.values(), key=lambda r: r.end) if r.name in t.matrices and r.shape[1:] in (t.n_out, (1,))]
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
     warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=3)

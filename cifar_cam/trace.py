@@ -114,6 +114,7 @@ def _forward_and_back(self:Trace, model):
     if not isinstance(out, torch.Tensor): out = find_logits(out)
     self.n_out,self.outs = out.shape[1:],out.detach().float().cpu()
     for r,o,v in self.kept: r.changed = o._version!=v
+    self.raws = [o.detach().float().cpu() for _,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)]   # which may be logits
     weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
     if out.requires_grad: torch.autograd.grad((out*weigh).sum(), xs, allow_unused=True)
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())

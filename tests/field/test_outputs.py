@@ -91,3 +91,14 @@ def test_places_instead_of_logits():
     "A segmentation network"
     said = refused(made(nn.Sequential, nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 1)), pics())
     assert 'larger' not in said
+
+def test_logits_between_0_and_1_are_no_sigmoid():
+    "By chance all of them may be: only what a module gave before can tell"
+    net = made(Plain)
+    last = [o for o in net.modules() if isinstance(o, nn.Linear)][-1]
+    nn.init.normal_(last.weight, std=1e-3)
+    nn.init.constant_(last.bias, .5)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert not cam(net, pics(), 0).note
+    with pytest.warns(UserWarning, match='ends in sigmoid'): assert 'sigmoid' in cam(nn.Sequential(net, nn.Sigmoid()), pics(), 0).note
