@@ -365,10 +365,15 @@ def _is_sigmoid(t):
     outs = t.outs[:,1:] if t.one else t.outs
     return any(torch.allclose(o.sigmoid(), outs, atol=1e-6) for o in t.raws if o.shape==outs.shape)
 
+def _kind(t, logits):
+    "What kind of probabilities a model gives instead of logits, or nothing"
+    kind = _squashed(torch.cat([t.outs, logits]), t.one)
+    return '' if kind=='sigmoid' and not _is_sigmoid(t) else kind
+
 def _note(t, logits):
     "What has to be said of maps of probabilities, with a warning"
-    kind = _squashed(torch.cat([t.outs, logits]), t.one)
-    if not kind or kind=='sigmoid' and not _is_sigmoid(t): return ''
+    kind = _kind(t, logits)
+    if not kind: return ''
     before = [r.name for r in sorted(t.ran.values(), key=lambda r: r.end) if r.name in t.matrices and r.shape[1:] in (t.n_out, (1,))]
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
     warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=3)

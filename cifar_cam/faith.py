@@ -25,7 +25,7 @@ from .models import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _listed, _squashed
+from .cam import _kind, _listed
 
 # %% ../nbs/12_faith.ipynb #3465a510
 def rank_places(
@@ -40,9 +40,9 @@ def rank_places(
     return order.argsort(1).reshape(np.shape(heat))
 
 # %% ../nbs/12_faith.ipynb #7f84b4b5
-def _as_probs(out, one=False):
-    "Probabilities of what a model gives: of logits, or of one logit for two classes; or what are probabilities already"
-    kind,yes = _squashed(out, one),out[:,1:]
+def _as_probs(out, kind, one=False):
+    "Probabilities of what a model gives: of logits, or of one logit for two classes; or what are probabilities of a `kind` already"
+    yes = out[:,1:]
     if kind=='log-softmax': return out.exp()
     if not one: return out if kind else out.softmax(1)
     if not kind: yes = yes.sigmoid()
@@ -51,10 +51,9 @@ def _as_probs(out, one=False):
 def _probs(model, x, targets, bs=256, output=None):
     "The probability of each picture's target"
     p = next(model.parameters(), torch.empty(0))
-    full = torch.autocast(p.device.type, enabled=False)
-    with torch.no_grad(), full, untouched(model), giving_logits(model, output) as given:
+    with traced(model, x, output) as t, torch.no_grad():
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
-    return _as_probs(out, given.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
+    return _as_probs(out, _kind(t, out), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
 def _is_heat(heat, images):
     "A map a picture, of its height and width, from 0 to 1?"
