@@ -370,14 +370,22 @@ def _kind(t, logits):
     kind = _squashed(torch.cat([t.outs, logits]), t.one)
     return '' if kind=='sigmoid' and not _is_sigmoid(t) else kind
 
-def _note(t, logits):
+def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _kind(t, logits)
     if not kind: return ''
     before = [r.name for r in sorted(t.ran.values(), key=lambda r: r.end) if r.name in t.matrices and r.shape[1:] in (t.n_out, (1,))]
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
-    warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=3)
+    warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
     return f'of probabilities ({kind}), not of logits'
+
+def _note(t, logits):
+    "What has to be said of the maps of a model that is not as others are, with a warning"
+    random = f'{t.kind} gives other logits for the same picture, as with dropout that is always on: its maps are of one random pass'
+    mixes = f'{t.kind} mixes the pictures of a batch, as BatchNorm without running statistics does: maps depend on the pictures beside theirs'
+    for msg in [random]*t.random + [mixes]*t.mixes: warnings.warn(msg, stacklevel=3)
+    notes = _note_squashed(t, logits),'of one random pass'*t.random,'of pictures that are seen together'*t.mixes
+    return ', '.join(filter(None, notes))
 
 # %% ../nbs/11_cam.ipynb #ca2d046d
 def _device(model): return next(model.parameters(), torch.empty(0)).device
