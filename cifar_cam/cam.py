@@ -62,6 +62,7 @@ def _one_target(t, c, vocab=None):
 
 def _listed(targets):
     "One target or several, in whatever they come, as a list"
+    if isinstance(targets, (dict,set,frozenset)): raise ValueError(f'targets is {short_repr(targets)}: give a list, with one a picture')
     if hasattr(targets, 'tolist'): targets = targets.tolist()
     return list(targets) if hasattr(targets, '__iter__') and not isinstance(targets, str) else [targets]
 
@@ -382,7 +383,7 @@ def _note_squashed(t, logits):
 def _note(t, logits):
     "What has to be said of the maps of a model that is not as others are, with a warning"
     random = f'{t.kind} gives other logits for the same picture, as with dropout that is always on: its maps are of one random pass'
-    mixes = f'{t.kind} mixes the pictures of a batch, as BatchNorm without running statistics does: maps depend on the pictures beside theirs'
+    mixes = f'{t.kind} mixes the pictures of a batch, as BatchNorm without running statistics does: each map depends on the others'
     for msg in [random]*t.random + [mixes]*t.mixes: warnings.warn(msg, stacklevel=3)
     notes = _note_squashed(t, logits),'of one random pass'*t.random,'of pictures that are seen together'*t.mixes
     return ', '.join(filter(None, notes))
@@ -397,8 +398,9 @@ def _as_input(x, device):
 
 def _unfit(model):
     "Whether gradients underflow in a model, or can't be taken: half precision, or made under `inference_mode`"
-    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in model.parameters())
-    return half or any(o.is_inference() for o in (*model.parameters(), *model.buffers()))
+    ps = [o for o in model.parameters() if not torch.nn.parameter.is_lazy(o)]
+    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in ps)
+    return half or any(o.is_inference() for o in (*ps, *model.buffers()))
 
 @contextmanager
 def _ready(model, layers, output):

@@ -184,9 +184,16 @@ def _alone(model):
 # %% ../nbs/03_models.ipynb #48be7685
 def _fresh_inputs(module, xs): return tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs)
 
+def _check_weights(model):
+    "`ValueError` for weights that are not there yet"
+    lazy,meta = (any(map(f, model.parameters())) for f in (nn.parameter.is_lazy, lambda p: p.is_meta))
+    if lazy: raise ValueError('the model has weights without a shape yet (lazy modules): call it once with pictures')
+    if meta: raise ValueError('the model has weights without values (device meta): load them first')
+
 @contextmanager
 def _frozen(model):
     "`model` in evaluation mode, not compiled, its weights frozen; as before afterwards"
+    _check_weights(model)
     modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters()]
     compiled = [(m,m._compiled_call_impl) for m in model.modules() if getattr(m, '_compiled_call_impl', None)]   # by `Module.compile`
     try:
@@ -209,7 +216,11 @@ def untouched(
     "`model` in evaluation mode, not compiled, weights frozen, and its input a copy, for the length of the block"
     with _alone(model), _frozen(model):
         copies = model.register_forward_pre_hook(_fresh_inputs)   # which it may change in place
+        again = 'the model computes layers again on the way back (gradient checkpointing), where no map can be drawn'
         try: yield model
+        except RuntimeError as e:
+            if 'torch.utils.checkpoint' not in str(e): raise
+            raise ValueError(f'{again}: switch it off, as by `set_grad_checkpointing(False)`') from None
         finally: copies.remove()
 
 # %% ../nbs/03_models.ipynb #31451838

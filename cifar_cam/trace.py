@@ -116,6 +116,7 @@ def _forward_and_back(self:Trace, model):
     if not isinstance(out, torch.Tensor): out = find_logits(out)
     msg = f'the model gives {_dims(out.shape) or "one number"} for 3 pictures: expected logits, pictures x classes'
     if out.shape[:1]!=(3,): raise ValueError(msg)
+    if not out.is_floating_point(): raise ValueError(f'the model gives {out.dtype}: expected logits, which are floats')
     self.n_out,self.outs = out.shape[1:],out.detach().float().cpu()
     for r,o,v in self.kept: r.changed = o._version!=v
     self.raws = [o.detach().float().cpu() for _,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)]   # which may be logits
@@ -257,7 +258,7 @@ def _in_spot(a):
     return (off<=1/7+.5/size).all(1).mean()
 
 def _follows(a):
-    "How the centre of what answers goes with the place of the patch, by `a`, patches x height x width: the smaller correlation, down or across"
+    "How the centre of what answers goes with the patch, by `a`, patches x height x width: the smaller correlation, down or across"
     wanted = np.concatenate([(np.array(_places)+.5)/3, (np.array(_spots)+.5)/7]).T
     e = np.maximum(_even(a)-1, 0)
     centres = [e.sum(2)@np.arange(a.shape[1]), e.sum(1)@np.arange(a.shape[2])]/(e.sum((1,2))+1e-30)
@@ -418,8 +419,6 @@ def _takes(model, x):
     except Exception: return False
 
 def _fresh_trace(model, x):
-    lazy = any(map(nn.parameter.is_lazy, model.parameters()))
-    if lazy: raise ValueError('the model has weights without a shape yet (lazy modules): call it once with pictures')
     try: return Trace(model, x)
     except Exception as e:
         with torch.no_grad(): model(x)   # its own error, if it is one of these pictures

@@ -126,3 +126,6 @@ def test_what_is_not_the_same_again_is_said(cls, word):
 def test_a_model_that_gives_one_answer_for_all():
     assert 'for 3 pictures: expected logits' in refused(made(Gives, lambda y: y.mean(0)), pics())
     assert 'one number for 3 pictures' in refused(made(Gives, lambda y: y.mean()), pics())
+
+def test_classes_instead_of_logits():
+    assert 'the model gives torch.int64: expected logits' in refused(made(Gives, lambda y: y.argmax(1)), pics())
