@@ -308,13 +308,13 @@ def follows(d, places):
 def answers(d, places): return dict(match=round(ninths(d, places), 3), follow=round(follows(d, places), 3), fine=min(d.shape[1:])>=8)
 def right(row): return row['match']>=MATCH[row['fine']] and row['follow']>=FOLLOW[row['fine']]
 
-def answered(net, size, places, layer, most=4):
+def answered(net, size, places, layer, most=6):
     "`answers` at a layer, from as many pictures as it takes, and their number: a network of random weights may blur"
     ds = []
     for i in range(most):
         ds.append(changes(in_cells(net, patched(places, size, i), layer)[layer]))
         row = answers(np.mean(ds, 0), places)
-        if right(row) or (i and row['follow']<.4): break
+        if right(row) or (i>1 and row['follow']<.2): break
     return row | dict(tries=len(ds))
 
 def every_layer(net, size, places):
