@@ -25,7 +25,7 @@ from .models import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _kind, _listed
+from .cam import _kind, _listed, _squashed
 
 # %% ../nbs/12_faith.ipynb #3465a510
 def rank_places(
@@ -48,12 +48,19 @@ def _as_probs(out, kind, one=False):
     if not kind: yes = yes.sigmoid()
     return torch.cat([1-yes,yes], 1)
 
+def _checked_kind(t, out, output):
+    "What kind of probabilities a model gives, or nothing for logits; `ValueError` if nobody can say"
+    kind,looks = _kind(t, out),_squashed(torch.cat([t.outs, out]), t.one)
+    msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
+    if looks and not kind and not callable(output): raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
+    return kind
+
 def _probs(model, x, targets, bs=256, output=None):
     "The probability of each picture's target"
     p = next(model.parameters(), torch.empty(0))
     with traced(model, x, output) as t, torch.no_grad():
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
-    return _as_probs(out, _kind(t, out), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
+    return _as_probs(out, _checked_kind(t, out, output), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
 def _is_heat(heat, images):
     "A map a picture, of its height and width, from 0 to 1?"

@@ -427,6 +427,11 @@ def examined(lib, name, s, make, kind):
         if not row['outcome'].startswith('wrong: not the places'): break
     return row
 
+def family(lib, name, net):
+    "The module that a network is in"
+    module = timm.model_entrypoint(name).__module__ if lib=='timm' else type(getattr(net, 'net', net)).__module__
+    return module.rpartition('.')[2].removeprefix('modeling_')
+
 def with_weights(lib, name, s, make, kind, seed):
     "The row, with the random weights of a `seed`"
     t0,row = time.time(),dict(name=name, library=lib, kind=kind)
@@ -435,7 +440,7 @@ def with_weights(lib, name, s, make, kind, seed):
     except Untaken as e:
         words = ' '.join(str(e).split())[:300]
         return row | dict(outcome=f'not taken: {words}')
-    row |= dict(family=type(getattr(net, 'net', net)).__module__.rpartition('.')[2].removeprefix('modeling_'), trace=Trace(net, x),
+    row |= dict(family=family(lib, name, net), trace=Trace(net, x),
                 parameters=sum(p.numel() for p in net.parameters()), size=list(x.shape[-2:]))
     if row['trace'].last is not None: row['last'] = row['trace'].ended[row['trace'].last]
     try:
