@@ -28,12 +28,13 @@ class BasicBlock(nn.Module):
     ):
         check_args(allowed.whole, ni=ni, nf=nf, stride=stride)
         super().__init__()
-        self.conv1,self.bn1 = _conv_bn(ni, nf, 3, stride)
+        self.stride,(self.conv1,self.bn1) = stride,_conv_bn(ni, nf, 3, stride)
         self.conv2,self.bn2 = _conv_bn(nf, nf, 3, 1)
-        self.shortcut = nn.Sequential(*(_conv_bn(ni, nf, 1, stride) if stride!=1 or ni!=nf else ()))
+        self.shortcut = nn.Sequential(*(_conv_bn(ni, nf, 1, 1) if stride!=1 or ni!=nf else ()))
 
     def forward(self, x):
         out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride>1: x = F.avg_pool2d(x, 1, self.stride)   # the pixels that a 1x1 convolution of that stride would take
         return F.relu(out + self.shortcut(x))
 
 # %% ../nbs/03_models.ipynb #138b0e99

@@ -23,10 +23,10 @@ from .models import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _check_folder, _check_room, _checksum, _own_folder, _rank
+from .checkpoint import _check_folder, _check_memory, _check_room, _checksum, _own_folder, _rank
 from .learner import *
 from .learner import _Learner
-from .learner import _say, _EpochLines, _interruptible, _trackers
+from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
 
 # %% ../nbs/07_run.ipynb #dc1463c4
 def _about(learn):
@@ -308,6 +308,13 @@ def _repr_html_(self:_Learner):
     return f'<table>{rows}</table>'
 
 # %% ../nbs/07_run.ipynb #ee22ea19
+def _check_weights(out, width, r):
+    "`ValueError` if there is no room for what a ResNet18 of this width and the recipe `r` need, on the disk or in memory"
+    with torch.device('meta'): model = cifar_resnet18(width=width)   # which takes none
+    n = 4*sum(p.numel() for p in model.parameters())
+    _check_memory(n, default_device(), r.momentum>0)
+    _check_room(Path(out or 'runs'), n)
+
 def _check_numbers(seed, size, width, lr, workers, **whole):
     "`ValueError` for a number that can't be meant"
     check_args(or_none(allowed.whole), **whole)
@@ -386,6 +393,16 @@ def _interrupted(learn, out, info):
     kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('[!.]*')) else 'nothing is kept'
     _say(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', to_errors=True)
 
+@contextmanager
+def _in_a_line(out):
+    "Say in a line what ended a training from outside, and where its checkpoints are"
+    try: yield
+    except (RuntimeError, MemoryError) as e:
+        known = _in_words(e)
+        if known is None: raise
+        kept = f'; what was done is in {out}, and `resume` goes on' if checkpoints(out/'checkpoint') else ''
+        raise type(known)(f'{known}{kept}') from e
+
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
     bars = IN_NOTEBOOK or not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
@@ -393,7 +410,7 @@ def _fit_and_save(learn, out, resume, trackers, info):
     cbs = [f(out) for f in trackers] + ([] if bars else [_EpochLines()])
     ck = Checkpoint(out/'checkpoint', resume)
     try:
-        with _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
+        with _in_a_line(out), _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
     except KeyboardInterrupt:
         _interrupted(learn, out, info)
         raise
@@ -434,7 +451,7 @@ def train_run(
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
     if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
-    _check_room(Path(out or 'runs'), 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
+    _check_weights(out, width, r)
     path = _run_path(data)
     _check_apart(out, path)
     _say(f'reading {str(path).replace(os.path.expanduser("~"), "~", 1)}')
