@@ -62,6 +62,7 @@ def _probs(model, x, targets, bs=256, output=None):
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
     return _as_probs(out, _checked_kind(t, out, output), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
+# %% ../nbs/12_faith.ipynb #3c1d77aa
 def _is_heat(heat, images):
     "A map a picture, of its height and width, from 0 to 1?"
     fits = np.shape(heat)==(len(images),*images.shape[-2:])
