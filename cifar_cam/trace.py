@@ -121,7 +121,10 @@ def _forward_and_back(self:Trace, model):
     for r,o,v in self.kept: r.changed = o._version!=v
     self.raws = [o.detach().float().cpu() for _,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)]   # which may be logits
     weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
-    grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
+    try: grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
+    except RuntimeError as e:
+        if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
+        raise ValueError(f'no gradient can be taken through {self.kind}, and maps need one ({str(e).splitlines()[0]})') from e
     self.mixes = grad is not None and bool(grad[1:].nan_to_num().any())   # does one picture's output depend on another picture?
     self.random = not _same_again(*self.outs[:3])
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())

@@ -121,3 +121,23 @@ def test_weights_that_are_not_there_yet(lin, word):
     net = made(Plain)
     net.head.lin = lin()
     with pytest.raises(ValueError, match=word): cam(net, pics())
+
+class Reversed(torch.autograd.Function):
+    "A way back of its own that needs gradients of the weights, as reversible networks have it"
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x*w
+    @staticmethod
+    def backward(ctx, g):
+        x,w = ctx.saved_tensors
+        return g*w,torch.autograd.grad((x.detach()*w).sum(), w)[0]
+
+class Reversible(Plain):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(1))
+    def features(self, x): return Reversed.apply(super().features(x), self.w)
+
+def test_a_way_back_that_fails():
+    with pytest.raises(ValueError, match='no gradient can be taken through Reversible'): cam(made(Reversible), pics())
