@@ -88,14 +88,8 @@ def _read_weights(fn):
 # %% ../nbs/03_models.ipynb #e4059895
 def _dims(shape): return 'x'.join(map(str, shape))
 
-def load_weights(
-    model:nn.Module, # Takes the weights
-    sd:dict, # Tensors by name
-    what='the file' # What an error calls them
-):
-    "Load `sd` into `model`, or raise `ValueError` with the first weight that does not fit, and change nothing"
-    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
-    check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
+def _check_fit(model, sd, what):
+    "`ValueError` with the first of the weights `sd` that does not fit `model`"
     own,other = model.state_dict(),f'{what} is not of this architecture'
     for k in [*own, *sd]:
         if k not in sd:  raise ValueError(f'{other}: it has no {k}')
@@ -104,6 +98,16 @@ def load_weights(
         if own[k].shape!=sd[k].shape: raise ValueError(differ)
         kinds = f'{other}: {k} is {sd[k].dtype} where the model has {own[k].dtype}'
         if own[k].is_floating_point()!=sd[k].is_floating_point(): raise ValueError(kinds)
+
+def load_weights(
+    model:nn.Module, # Takes the weights
+    sd:dict, # Tensors by name
+    what='the file' # What an error calls them
+):
+    "Load `sd` into `model`, or raise `ValueError` with the first weight that does not fit, and change nothing"
+    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
+    check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
+    _check_fit(model, sd, what)
     model.load_state_dict(sd)
 
 # %% ../nbs/03_models.ipynb #64688c42

@@ -20,6 +20,7 @@ from .files import _check_names, _valid_names
 from .augment import *
 from .data import *
 from .models import *
+from .models import _check_fit
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
@@ -158,15 +159,12 @@ def _read_weights(fn):
     except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e}): restore it, or train again') from e
 
 def _check_sizes(arch, sd, vocab):
-    "`ValueError` unless the model `arch` has the classes of the run, and the tensors in its file have the model's sizes"
-    n,width = arch['n_out'],arch['width']
-    check_args(allowed.whole, n_out=n, width=width)
-    check_args(allowed.share, dropout=arch['dropout'])
+    "`ValueError` unless the model `arch` has the classes of the run, and the tensors `sd` are a model's of these sizes"
+    n = arch['n_out']
     msg = f'it has {n} classes, where the run has {len(vocab)}'
     if n!=len(vocab): raise ValueError(msg)
-    for k,want in {'conv1.weight': (width,3,3,3), 'linear.weight': (n,8*width)}.items():
-        its = tuple(sd[k].shape)
-        if its!=want: raise ValueError(f'{k} is {its}, where {want} is expected')
+    with torch.device('meta'): model = cifar_resnet18(n, arch['width'], arch['dropout'])   # which takes no memory
+    _check_fit(model, sd, 'it')
 
 def _run_model(about, sd, config, folder):
     "The model that a run was trained with, without its weights; it is not built if those don't fit"
@@ -175,7 +173,7 @@ def _run_model(about, sd, config, folder):
         arch = about.get('arch', {})
         name = short_repr(arch.get('name', 'model without a name')).strip("'")
     if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-    with _reading(fn, ValueError): _check_sizes(arch, sd, config['vocab'])
+    with _reading(fn, ValueError, RuntimeError): _check_sizes(arch, sd, config['vocab'])
     return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
 
 # %% ../nbs/07_run.ipynb #dd91176a
