@@ -309,6 +309,7 @@ class Checkpoint(Callback):
     ):
         check_args(allowed.path, folder=folder)
         check_args(allowed.whole, keep=keep)
+        check_args(allowed.flag, resume=resume)
         self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
 
 @patch

@@ -231,6 +231,7 @@ def randomisation(
 ) -> pd.DataFrame: # A row a step, a column a layer: mean over the pictures, from -1 to 1
     "Rank correlation of maps with those of the same network, its weights randomised from the output down (Adebayo et al. 2018)"
     check_args(allowed.seed, seed=seed)
+    check_args(allowed.flag, cascade=cascade)
     ref,net,rows = cam(model, images, targets, layers, method, **kwargs),deepcopy(unwrap(model)).float(),{}
     layers,parts = None if ref.layers==['input'] else ref.layers,_weighted(net, images)
     before = [None] + [k for k,_ in parts[:-1]]
@@ -373,6 +374,7 @@ def faithfulness(
     each:bool=False # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
 ) -> pd.DataFrame: # Rows: layer, and the method or a control; columns: means over pictures
     "How far maps show what the network used, beside a random map and a centred blob"
+    check_args(allowed.flag, each=each)
     metrics = _which_metrics(metrics, each)
     check_args(allowed.whole, n_mosaics=n_mosaics)
     check_args(allowed.seed, seed=seed)

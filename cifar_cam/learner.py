@@ -127,6 +127,7 @@ def resnet_learner(
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
     check_value('dls', dls, lambda o: hasattr(o, 'train') and hasattr(o, 'device'), '`DataLoaders`, such as `cifar_dls` makes')
+    check_args(allowed.flag, compile=compile)
     r = get_recipe(recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
@@ -167,6 +168,7 @@ def fit_recipe(self:Learner,
     **kwargs # More of the recipe to change, such as `schedule` or `sizes`; or more for `fit`
 ):
     "Train as the recipe says: its epochs, learning rate, schedule and sizes"
+    check_args(allowed.flag, resume=resume)
     own = {k: kwargs.pop(k) for k in ('schedule','step_size','gamma','sizes') if k in kwargs}
     r = _changed(getattr(self, 'recipe', Recipe()), n_epoch, lr, own)
     if resume and not checkpoint: raise ValueError('resume goes on from a checkpoint: give its folder as `checkpoint=`')

@@ -268,6 +268,7 @@ def report(self:CAMInterpretation,
 ) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
+    check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
     doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],

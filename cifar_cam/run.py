@@ -244,16 +244,20 @@ def _run_precision(config, device, folder):
         warn(f'{had}: it may differ in the last digits')
     return 'auto'
 
+def _floats(df, k):
+    "The column `k` of texts, as Python reads them: to the bit what it wrote, which is not what pandas reads"
+    try: return [float(o or 'nan') for o in df[k]]
+    except ValueError: raise ValueError(f'{k} is no column of numbers') from None
+
 def _run_rows(fn, cols):
     "The rows of a table, all numbers, counted from 1 in the first of `cols`"
-    with _reading(fn):
-        df = pd.read_csv(fn, float_precision='round_trip')
+    with _reading(fn, ValueError):
+        df = pd.read_csv(fn, dtype=str, keep_default_na=False)
         lost = first(o for o in cols if o not in df)
-        words = first(o for o in cols if o in df and len(df) and df[o].dtype.kind not in 'if')
-        why = f'there is no {lost}' if lost else f'{words} is no column of numbers'
-        msg = f'{fn} is damaged, or of another version ({why}): restore it, or train again'
-        if lost or words or df[cols[0]].tolist()!=list(range(1, len(df)+1)): raise ValueError(msg)
-    return df.to_dict('records')
+        if lost: raise ValueError(f'there is no {lost}')
+        rows,counted = list(zip(*(_floats(df, k) for k in cols[1:]))),range(1, len(df)+1)
+        if df[cols[0]].tolist()!=list(map(str, counted)): raise ValueError(f'{cols[0]} does not count from 1')
+    return [dict(zip(cols, (i,*o))) for i,o in zip(counted, rows)]
 
 # %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_fits(config):
@@ -439,6 +443,7 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
+    check_args(allowed.flag, resume=resume, compile=compile, tensorboard=tensorboard, wandb=wandb)
     check_args(allowed.path, data=data)
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
