@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/data.html.md"""
 __all__ = ['Square', 'cifar_block', 'read_images', 'image_stats', 'cached_images', 'ArrayDL', 'cifar_dls']
 
 # %% ../nbs/02_data.ipynb #46fd0cc2
-import faulthandler, hashlib, os, random, shutil, sys
+import faulthandler, hashlib, os, random, shutil, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from warnings import warn
@@ -146,13 +146,13 @@ def _load(fn, shape):
         with suppress(Exception): faulthandler.enable(sys.__stderr__)
     return res if (res.shape,res.dtype,res.flags.c_contiguous)==(shape,np.uint8,True) else None
 
-def _write_images(f, files, size):
-    "Write the pictures `files` to the open file `f` as `np.save` does, some 64 MB at a time"
+def _write_images(f, files, size, read=_read_into):
+    "Write the pictures `files` to the open file `f` as `np.save` does, some 64 MB at a time, which `read` puts into an array"
     deep,at_once = Counter(),max(1, 2**26//(3*size*size))
     np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=(len(files),size,size,3)))
     for part in chunked(files, at_once):
         res = np.empty((len(part),size,size,3), np.uint8)
-        deep += _read_into(res, part, size)
+        deep += read(res, part, size)
         f.write(res)
     _check_deep(deep)
 
@@ -177,12 +177,39 @@ def _keep(fn, folder, files, size):
         return True
     except (OSError, Timeout, NotImplementedError): return False
 
+# %% ../nbs/02_data.ipynb #5ca1e001
+_many = 2**28   # bytes
+
+def _take(res, files, size, kept, at):
+    "Put the pictures `files` into the array `res`, each from its row `at` in what is `kept`"
+    kept.take([at[f] for f in files], 0, res, 'clip')
+    return Counter()
+
+def _unnamed(files, size, read):
+    "The pictures `files`, as `read` gives them, mapped from a file without a name; None if there can't be one"
+    shape = len(files),size,size,3
+    with suppress(OSError):
+        _cache_home().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=_cache_home()) as f:
+            _write_images(f, files, size, read)
+            f.flush()
+            return np.memmap(f, np.uint8, 'r', f.tell()-math.prod(shape), shape)
+
+def _some(files, size, read):
+    "The pictures `files`, as `read` gives them: in memory, if there are not too many"
+    shape = len(files),size,size,3
+    res = _unnamed(files, size, read) if math.prod(shape)>=_many else None
+    if res is not None: return res
+    res = np.empty(shape, np.uint8)
+    _check_deep(read(res, files, size))
+    return res
+
 # %% ../nbs/02_data.ipynb #ab57b781
 def cached_images(
     files, # Paths of pictures, all in folders of classes under `folder`
     folder, # The train or test folder of a data set
     size:int=32 # Height and width in pixels
-) -> np.ndarray: # uint8, n x size x size x 3; memory-mapped and read-only where `files` are all of `folder`, sorted
+) -> np.ndarray: # uint8, n x size x size x 3; where they are many, or all of `folder`, sorted, memory-mapped and read-only
     "`read_images`, with the pictures of the whole folder kept in the user's cache folder"
     check_args(_a_list_of_files, files=files)
     check_args(allowed.path, folder=folder)
@@ -195,9 +222,8 @@ def cached_images(
     fn,shape,whole = _kept_in(folder, every, size),(len(every),size,size,3),list(files)==list(every)
     kept = _load(fn, shape)
     if kept is None and whole and _keep(fn, folder, every, size): kept = _load(fn, shape)
-    if kept is None: return read_images(files, size)
-    if whole: return kept
-    return kept[[at[f] for f in files]]
+    if whole and kept is not None: return kept
+    return _some(files, size, _read_into if kept is None else partial(_take, kept=kept, at=at))
 
 # %% ../nbs/02_data.ipynb #5e94f727
 class ArrayDL(TfmdDL):

@@ -9,6 +9,7 @@ __all__ = ['CAMInterpretation']
 
 # %% ../nbs/13_interp.ipynb #66dd1809
 import json
+from copy import copy
 from html import escape
 import sklearn.metrics as skm
 from .imports import *
@@ -282,7 +283,19 @@ def _asked(self:CAMInterpretation, idxs, target):
     if word=='predicted': return idxs,his
     return idxs,own if word=='actual' else _as_indices(target, self.vocab)
 
+# %% ../nbs/13_interp.ipynb #5ca1e011
+def _joined(parts):
+    "The maps of several batches as those of one; the parts are used up"
+    res = copy(parts[0])
+    def every(k): return L(getattr(o, k) for o in parts)
+    res.targets,res.logits,res.note = list(every('targets').concat()),torch.cat(list(every('logits'))),first(every('note'), bool) or ''
+    res.status = {k: list(every('status').itemgot(k).concat()) for k in res.layers}
+    res.maps = {k: np.concatenate(every('maps').map(lambda o: o.pop(k))) for k in res.layers}   # a layer at a time: no second copy of all
+    return res
+
 # %% ../nbs/13_interp.ipynb #33927ae9
+def _at_once(size): return max(1, 2**21//math.prod(size))   # pictures: 41 of 224x224, 2,048 of 32x32
+
 @patch
 def cams(self:CAMInterpretation,
     idxs, # Indices into the data set
@@ -292,9 +305,10 @@ def cams(self:CAMInterpretation,
 ) -> CamMaps: # For 'both', two a picture
     "Maps of the pictures at `idxs`"
     idxs,target = self._asked(self._rows(idxs), target)
-    x = self.inputs(idxs)
+    x = self.inputs(idxs[:1])
     if layers is None and cam_class(method).__name__!='FullGrad': layers = usable_layers(self.learn, x)
-    maps = cam(self.learn.model, x, target, layers, method)
+    batches = map(self.inputs, chunked(idxs, _at_once(x.shape[-2:])))
+    maps = _joined(list(cam_batches(self.learn.model, batches, target, layers, method)))
     maps.vocab = self.vocab
     return maps
 
@@ -360,7 +374,7 @@ def export(self:CAMInterpretation,
         (tmp/'pictures').mkdir()
         if not idxs: return Path(folder)
         self.cams(idxs, **kwargs).save(tmp/'maps.npz', idx=idxs)
-        for i,im in zip(idxs, self.pictures(idxs)): Image.fromarray(im).save(tmp/'pictures'/f'{i:05}.png')
+        for i in idxs: Image.fromarray(self.pictures(i)[0]).save(tmp/'pictures'/f'{i:05}.png')
     return Path(folder)
 
 # %% ../nbs/13_interp.ipynb #4265129d

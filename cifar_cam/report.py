@@ -26,6 +26,7 @@ from .maps import *
 from .cam import *
 from .faith import road, centred_blob
 from .interp import *
+from .interp import _at_once
 from .gallery import *
 
 # %% ../nbs/15_report.ipynb #e565272d
@@ -91,11 +92,11 @@ def _road(learn, x, maps, heat):
     return road(learn, x, heat, maps.targets, (.2,.5,.8))['road']
 
 def _controls(learn, x, maps, seed=1):
-    "Mean ROAD, on the pictures of `maps`, of random maps and of a blob in the middle"
+    "ROAD of random maps, and of a blob in the middle, on the pictures of `maps`"
     noise = dict(random=np.random.default_rng(seed).random((len(x),8,8), np.float32))
     heats = dict(random=CamMaps(noise, maps.targets, maps.logits, maps.size).heat('random'),
                  blob=np.tile(centred_blob(maps.size), (len(x),1,1)))
-    return {k: float(_road(learn, x, maps, o).mean()) for k,o in heats.items()}
+    return {k: _road(learn, x, maps, o) for k,o in heats.items()}
 
 # %% ../nbs/15_report.ipynb #f18c27ea
 def _of_picture(tiles, i):
@@ -105,27 +106,35 @@ def _of_picture(tiles, i):
     return res
 
 def _add_road(tiles, learn, x, maps):
-    "Put ROAD on the tiles of `maps`, which are for the predicted class; the controls"
+    "Put ROAD on the tiles of `maps`, which are for the predicted class; that of the controls"
     for k in maps.layers:
         for tile,r in zip(tiles['predicted',k], _road(learn, x, maps, maps.heat(k))): tile['road'] = round(float(r), 3)
     return _controls(learn, x, maps)
 
 # %% ../nbs/15_report.ipynb #19e5b08d
 @patch
-def _gallery_data(self:CAMInterpretation, k, layers, method, faithfulness, doubtful):
-    "What is shown of the `k` worst mistakes, the size of each layer in cells, and the controls of ROAD"
-    rows = list(self.misclassified(k).itertuples())
-    if not rows: return [],{},None
+def _some_mistakes(self:CAMInterpretation, rows, layers, method, faithfulness, doubtful):
+    "What is shown of the mistakes in `rows`, the size of each layer in cells, and ROAD of the controls"
     idxs = [r.idx for r in rows]
     maps = self._evidence_maps(idxs, layers, method)
     own,size = maps['predicted'],_page_size(maps['predicted'].size)
     tiles = {(o,l): _tiles(m, l, size) for o,m in maps.items() for l in m.layers}
     measure = ifnone(faithfulness, max(own.size)<=64)
-    controls = _add_road(tiles, self.learn, self.inputs(idxs), own) if measure else None
+    controls = _add_road(tiles, self.learn, self.inputs(idxs), own) if measure else {}
     small = [np.asarray(Image.fromarray(o).resize(size[::-1], Image.Resampling.BOX)) for o in self.pictures(idxs)]
     mistakes = [self._said(r) | dict(doubtful=r.idx in doubtful, picture=_uri(o), maps=_of_picture(tiles, i))
                 for i,(r,o) in enumerate(zip(rows, small))]
     return mistakes,{l: 'x'.join(map(str, own[l].shape[1:])) for l in own.layers},controls
+
+@patch
+def _gallery_data(self:CAMInterpretation, k, *args):
+    "What is shown of the `k` worst mistakes, the size of each layer in cells, and the mean ROAD of the controls"
+    rows = list(self.misclassified(k).itertuples())
+    if not rows: return [],{},None
+    at_once = _at_once(self.inputs(rows[0].idx).shape[-2:])
+    mistakes,cells,roads = zip(*[self._some_mistakes(o, *args) for o in chunked(rows, at_once)])
+    controls = {k: float(np.concatenate(L(roads).itemgot(k)).mean()) for k in roads[0]}
+    return sum(mistakes, []),cells[0],controls or None
 
 # %% ../nbs/15_report.ipynb #c98eb8e3
 _env = Environment(loader=PackageLoader('cifar_cam'), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
