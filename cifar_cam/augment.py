@@ -201,6 +201,7 @@ class RandomCutOut(BatchAug):
         check_args(allowed.count, length=length)
         check_args(_a_fill, fill=fill)
         check_args(allowed.share, p=p)
+        check_args(allowed.flag, inside=inside)
         super().__init__()
         store_attr()
     def change(self, x):
@@ -262,6 +263,7 @@ def device_augs(
     check_args(allowed.size, size=size)
     check_args(allowed.colour, mean=mean)
     check_args(allowed.count, crop=crop)
+    check_args(allowed.flag, cutout=cutout)
     if crop: return L(RandomPadCrop(crop), RandomFlip()) + (L(RandomCutOut(size//2, mean)) if cutout else [])
     augs = L(RandomFlip(), RandomAffine())
     return augs + PickOne([RandomCutOut(size//2, mean, inside=True), RandomGrey(1.)], (.7,.3)) if cutout else augs

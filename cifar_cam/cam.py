@@ -63,6 +63,7 @@ def _one_target(t, c, vocab=None):
 
 def _listed(targets):
     "One target or several, in whatever they come, as a list"
+    if isinstance(targets, (dict,set,frozenset)): raise ValueError(f'targets is {short_repr(targets)}: give a list, with one a picture')
     if hasattr(targets, 'tolist'): targets = targets.tolist()
     return list(targets) if hasattr(targets, '__iter__') and not isinstance(targets, str) else [targets]
 
@@ -367,14 +368,27 @@ def _is_sigmoid(t):
     outs = t.outs[:,1:] if t.one else t.outs
     return any(torch.allclose(o.sigmoid(), outs, atol=1e-6) for o in t.raws if o.shape==outs.shape)
 
-def _note(t, logits):
-    "What has to be said of maps of probabilities, with a warning"
+def _kind(t, logits):
+    "What kind of probabilities a model gives instead of logits, or nothing"
     kind = _squashed(torch.cat([t.outs, logits]), t.one)
-    if not kind or kind=='sigmoid' and not _is_sigmoid(t): return ''
+    return '' if kind=='sigmoid' and not _is_sigmoid(t) else kind
+
+def _note_squashed(t, logits):
+    "What has to be said of maps of probabilities, with a warning"
+    kind = _kind(t, logits)
+    if not kind: return ''
     before = [r.name for r in sorted(t.ran.values(), key=lambda r: r.end) if r.name in t.matrices and r.shape[1:] in (t.n_out, (1,))]
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
-    warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=3)
+    warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
     return f'of probabilities ({kind}), not of logits'
+
+def _note(t, logits):
+    "What has to be said of the maps of a model that is not as others are, with a warning"
+    random = f'{t.kind} gives other logits for the same picture, as with dropout that is always on: its maps are of one random pass'
+    mixes = f'{t.kind} mixes the pictures of a batch, as BatchNorm without running statistics does: each map depends on the others'
+    for msg in [random]*t.random + [mixes]*t.mixes: warnings.warn(msg, stacklevel=3)
+    notes = _note_squashed(t, logits),'of one random pass'*t.random,'of pictures that are seen together'*t.mixes
+    return ', '.join(filter(None, notes))
 
 # %% ../nbs/11_cam.ipynb #ca2d046d
 def _device(model): return next(model.parameters(), torch.empty(0)).device
@@ -386,8 +400,9 @@ def _as_input(x, device):
 
 def _unfit(model):
     "Whether gradients underflow in a model, or can't be taken: half precision, or made under `inference_mode`"
-    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in model.parameters())
-    return half or any(o.is_inference() for o in (*model.parameters(), *model.buffers()))
+    ps = [o for o in model.parameters() if not torch.nn.parameter.is_lazy(o)]
+    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in ps)
+    return half or any(o.is_inference() for o in (*ps, *model.buffers()))
 
 @contextmanager
 def _ready(model, layers, output):

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/checkpoint.html.md"""
 __all__ = ['n_processes', 'History', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/05_checkpoint.ipynb #7f4cf4ca
-import glob, hashlib, json, os, random, shutil, zlib
+import glob, hashlib, json, math, os, random, re, shutil, zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from safetensors import safe_open
@@ -251,6 +251,33 @@ def _check_room(
     msg = f'{need:,.0f} MB are needed for the run and {free:,.0f} MB are free on the disk of {p}: make room, or give another `out`'
     if free<=need: raise ValueError(msg)
 
+# %% ../nbs/05_checkpoint.ipynb #3c41d0a2
+_limits = '/sys/fs/cgroup/memory.max','/sys/fs/cgroup/memory/memory.limit_in_bytes'   # of a container
+
+def _free_memory(device):
+    "Bytes that `device` has left, with what can be swapped to disk; infinitely many where the system does not say"
+    if device.type=='cuda': return torch.cuda.mem_get_info(device)[0]
+    free = [math.inf]
+    with suppress(OSError, KeyError):
+        kB = dict(re.findall(r'^(\w+): +(\d+)', Path('/proc/meminfo').read_text(), re.M))
+        free.append(1024*(int(kB['MemAvailable'])+int(kB['SwapFree'])))
+    for o in _limits:
+        with suppress(OSError, ValueError): free.append(int(Path(o).read_text()))
+    return min(free)
+
+def _check_memory(
+    n_bytes, # Of the weights
+    device, # That trains them
+    momentum=True # Does the optimiser keep one?
+):
+    "`ValueError` if weights of `n_bytes` are certainly more than can be trained"
+    kept,cpu = n_bytes*(1+momentum),torch.device('cpu')
+    needs = [(cpu,3*kept)] if device.type!='cuda' else [(device,kept+n_bytes),(cpu,2*kept)]
+    for dev,need in needs:
+        free = _free_memory(dev)
+        msg = f'the network needs {need/2**30:,.1f} GB of memory to train, and {free/2**30:,.1f} GB are free on this {dev.type}'
+        if need>free: raise ValueError(f'{msg}: give a smaller `width`')
+
 # %% ../nbs/05_checkpoint.ipynb #362f8d78
 def _swept(out):
     "The run folder `out`, without the temporary folders that dead processes left"
@@ -282,6 +309,7 @@ class Checkpoint(Callback):
     ):
         check_args(allowed.path, folder=folder)
         check_args(allowed.whole, keep=keep)
+        check_args(allowed.flag, resume=resume)
         self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
 
 @patch

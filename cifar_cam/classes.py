@@ -186,6 +186,7 @@ def as_probs(
 ) -> Tensor: # Pictures x classes
     "`preds` as a probability a picture and class, or `ValueError`"
     check_value('preds', preds, lambda o: isinstance(o, Tensor) and o.numel()>0, 'a tensor of pictures x classes')
+    check_args(allowed.flag, known=known)
     n,preds = len(vocab),both_classes(preds, len(vocab)) if known else preds
     msg = f'predictions are {"x".join(map(str, preds.shape))}: expected a probability a picture and class'
     if preds.ndim==1: preds = preds[:,None]

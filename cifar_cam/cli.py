@@ -167,6 +167,13 @@ def _printable():
         elif hasattr(out, 'reconfigure'): out.reconfigure(errors='backslashreplace')
 
 # %% ../nbs/16_cli.ipynb #e78d6d54
+def _from_outside(e):
+    "What ended a command from outside, such as want of memory, in the shell's words; or the error again"
+    from cifar_cam.learner import _in_words
+    known = _in_words(e)
+    if known is None: raise e
+    return _as_option(str(known))
+
 def main(
     argv=None # Arguments; None: those of the shell
 ) -> int: # 0, 1 after a user's error, 130 after Ctrl-C
@@ -183,8 +190,8 @@ def main(
         return 0
     except KeyboardInterrupt: return 130
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1
-    except MemoryError as e: msg = f'not enough memory: give a smaller --n-train, --size or --width ({e})'
     except OSError as e: msg = f'{e.strerror}: {e.filename}' if e.strerror and e.filename else str(e)
     except (CliError, ValueError) as e: msg = _as_option(str(e))
+    except (RuntimeError, MemoryError) as e: msg = _from_outside(e)
     print(f'cifar-cam: {" ".join(msg.split())}', file=sys.stderr)
     return 1

@@ -25,7 +25,7 @@ from .models import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _listed, _squashed
+from .cam import _kind, _listed, _squashed
 
 # %% ../nbs/12_faith.ipynb #3465a510
 def rank_places(
@@ -40,22 +40,29 @@ def rank_places(
     return order.argsort(1).reshape(np.shape(heat))
 
 # %% ../nbs/12_faith.ipynb #7f84b4b5
-def _as_probs(out, one=False):
-    "Probabilities of what a model gives: of logits, or of one logit for two classes; or what are probabilities already"
-    kind,yes = _squashed(out, one),out[:,1:]
+def _as_probs(out, kind, one=False):
+    "Probabilities of what a model gives: of logits, or of one logit for two classes; or what are probabilities of a `kind` already"
+    yes = out[:,1:]
     if kind=='log-softmax': return out.exp()
     if not one: return out if kind else out.softmax(1)
     if not kind: yes = yes.sigmoid()
     return torch.cat([1-yes,yes], 1)
 
+def _checked_kind(t, out, output):
+    "What kind of probabilities a model gives, or nothing for logits; `ValueError` if nobody can say"
+    kind,looks = _kind(t, out),_squashed(torch.cat([t.outs, out]), t.one)
+    msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
+    if looks and not kind and not callable(output): raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
+    return kind
+
 def _probs(model, x, targets, bs=256, output=None):
     "The probability of each picture's target"
     p = next(model.parameters(), torch.empty(0))
-    full = torch.autocast(p.device.type, enabled=False)
-    with torch.no_grad(), full, untouched(model), giving_logits(model, output) as given:
+    with traced(model, x, output) as t, torch.no_grad():
         out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
-    return _as_probs(out, given.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
+    return _as_probs(out, _checked_kind(t, out, output), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
+# %% ../nbs/12_faith.ipynb #3c1d77aa
 def _is_heat(heat, images):
     "A map a picture, of its height and width, from 0 to 1?"
     fits = np.shape(heat)==(len(images),*images.shape[-2:])
@@ -224,6 +231,7 @@ def randomisation(
 ) -> pd.DataFrame: # A row a step, a column a layer: mean over the pictures, from -1 to 1
     "Rank correlation of maps with those of the same network, its weights randomised from the output down (Adebayo et al. 2018)"
     check_args(allowed.seed, seed=seed)
+    check_args(allowed.flag, cascade=cascade)
     ref,net,rows = cam(model, images, targets, layers, method, **kwargs),deepcopy(unwrap(model)).float(),{}
     layers,parts = None if ref.layers==['input'] else ref.layers,_weighted(net, images)
     before = [None] + [k for k,_ in parts[:-1]]
@@ -366,6 +374,7 @@ def faithfulness(
     each:bool=False # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
 ) -> pd.DataFrame: # Rows: layer, and the method or a control; columns: means over pictures
     "How far maps show what the network used, beside a random map and a centred blob"
+    check_args(allowed.flag, each=each)
     metrics = _which_metrics(metrics, each)
     check_args(allowed.whole, n_mosaics=n_mosaics)
     check_args(allowed.seed, seed=seed)

@@ -117,6 +117,7 @@ class allowed:
     share = is_share,'a number from 0 to 1'
     number = is_number,'a number, 0 or more'
     above_0 = is_above_0,'a number above 0'
+    flag = (lambda o: isinstance(o, (bool,np.bool_))),'True or False'
     path = is_path,'the path of a file or folder'
     colour = partial(are, ok=is_share, least=3, most=3),'red, green and blue, from 0 to 1'
     stats = _are_stats,'a mean and a deviation above 0 of red, green and blue, from 0 to 1, such as `imagenet_stats`'

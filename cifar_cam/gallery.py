@@ -64,6 +64,7 @@ def plot_confusion_matrix(self:CAMInterpretation,
 ) -> plt.Figure:
     "The confusion matrix, with fastai's arguments; of many classes without figures, but the most confused are listed"
     check_args(allowed.count, norm_dec=norm_dec)
+    check_args(allowed.flag, normalize=normalize, plot_txt=plot_txt)
     check_args(or_none(_a_cmap), cmap=cmap)
     cm,n = self.confusion_matrix(),len(self.vocab)
     if normalize: cm = cm/np.maximum(cm.sum(1, keepdims=True), 1)
@@ -151,6 +152,7 @@ def plot_misclassified(self:CAMInterpretation,
 ) -> plt.Figure:
     "The worst mistakes: actual → predicted, the probability of the predicted class, the picture's index and file"
     check_args(allowed.whole, k=k, ncols=ncols)
+    check_args(allowed.flag, label_issues=label_issues)
     check_args(or_none(allowed.figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
@@ -169,6 +171,7 @@ def plot_top_losses(self:CAMInterpretation,
 ) -> plt.Figure:
     "The pictures of largest loss, wrong or right, with the loss"
     check_args(allowed.whole, k=k)
+    check_args(allowed.flag, largest=largest)
     check_args(or_none(allowed.whole), nrows=nrows, ncols=ncols)
     check_args(or_none(allowed.figsize), figsize=figsize)
     losses,idxs = self.top_losses(min(k, len(self.table)), largest)
@@ -208,6 +211,7 @@ def plot_cams(self:CAMInterpretation,
 ) -> plt.Figure:
     "A row a mistake, or two for `target='both'`: the picture, then the map of the class `target` at each layer"
     check_args(or_none(allowed.figsize), figsize=figsize)
+    check_args(allowed.flag, native=native, shared_scale=shared_scale)
     rows = self._chosen(k, idxs, by)
     if not rows: return _nothing(len(self.table))
     idxs,titles = [r.idx for r in rows],[_title(r) for r in rows]

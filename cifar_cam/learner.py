@@ -8,9 +8,10 @@ Docs: https://OWNER.github.io/cifar_cam/learner.html.md"""
 __all__ = ['PlainTensors', 'resnet_learner', 'distributed']
 
 # %% ../nbs/06_learner.ipynb #cbd87060
-import ctypes, shutil, signal, sys, tempfile, threading, time
+import ctypes, re, shutil, signal, sys, tempfile, threading, time
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
+from datetime import timedelta
 from fastprogress.fastprogress import format_time
 from .imports import *
 from fastai.callback.channelslast import ChannelsLast
@@ -126,6 +127,7 @@ def resnet_learner(
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
     check_value('dls', dls, lambda o: hasattr(o, 'train') and hasattr(o, 'device'), '`DataLoaders`, such as `cifar_dls` makes')
+    check_args(allowed.flag, compile=compile)
     r = get_recipe(recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
@@ -166,6 +168,7 @@ def fit_recipe(self:Learner,
     **kwargs # More of the recipe to change, such as `schedule` or `sizes`; or more for `fit`
 ):
     "Train as the recipe says: its epochs, learning rate, schedule and sizes"
+    check_args(allowed.flag, resume=resume)
     own = {k: kwargs.pop(k) for k in ('schedule','step_size','gamma','sizes') if k in kwargs}
     r = _changed(getattr(self, 'recipe', Recipe()), n_epoch, lr, own)
     if resume and not checkpoint: raise ValueError('resume goes on from a checkpoint: give its folder as `checkpoint=`')
@@ -292,6 +295,24 @@ def _interruptible():
     finally: signal.signal(signal.SIGINT, old)
     if stop.asked: raise KeyboardInterrupt
 
+# %% ../nbs/06_learner.ipynb #7a51e0c2
+_alone_ends = [('DataLoader worker \\(pid', 'a process that prepares batches has ended, perhaps for want of memory: give fewer `workers`'),
+    ("out of memory|can't allocate memory|Unable to allocate|ALLOC_FAILED",
+     'not enough memory: make `bs`, `width`, `size` or `n_train` smaller')]
+_ends_together = [('(?i)timed out|timeout', 'another process of this training does not answer: look what became of it'),
+    ('(?i)gloo|nccl|connection', 'another process of this training has ended: look what it said')]
+
+class _Outside(RuntimeError): "What ended a training from outside, in one line"
+
+def _in_words(
+    e # An error
+) -> _Outside: # None, if it is of another kind
+    "What an error of torch's or NumPy's means, and what to do"
+    if isinstance(e, _Outside): return e
+    for pattern,what in _alone_ends+_ends_together*(num_distrib()>1):
+        m = re.search(pattern, str(e))
+        if m: return _Outside(f'{what} ({" ".join(str(e)[m.start():].split()).split(". ")[0][:200]})')
+
 # %% ../nbs/06_learner.ipynb #bdd5caa1
 def _log_batch(board):
     "Loss and learning rates to TensorBoard"
@@ -366,6 +387,8 @@ def _alone_again(learn, cb):
     learn.remove_cb(cb)
 
 # %% ../nbs/06_learner.ipynb #6be1a0f8
+_patience = timedelta(minutes=10)
+
 @contextmanager
 def distributed(
     learn # A `Learner`
@@ -373,7 +396,7 @@ def distributed(
     "Train `learn` in all processes that torchrun or `accelerate launch` started, by NCCL or gloo; in a single one, do nothing"
     if num_distrib()<2: yield learn; return
     own = not torch.distributed.is_initialized()
-    if own: torch.distributed.init_process_group('nccl' if learn.dls.device.type=='cuda' else 'gloo')
+    if own: torch.distributed.init_process_group('nccl' if learn.dls.device.type=='cuda' else 'gloo', timeout=_patience)
     cb = _trainer(learn)   # after that: accelerate would begin the group by itself, and nobody end it
     learn.add_cb(cb)
     if rank_distrib(): learn.remove_cb(ProgressCallback)

@@ -137,6 +137,7 @@ def heat(self:CamMaps,
     native:bool=False # Show the layer's own cells, instead of a smooth enlargement
 ) -> np.ndarray: # n x height x width, float32 from 0 to 1
     "Each map scaled to the full range by itself, as grad-cam scales it: for where, not for how much"
+    check_args(allowed.flag, native=native)
     size = self._size(size)
     ms = np.stack([np.maximum(m, 0) if s=='ok' else np.zeros_like(m) for m,s in zip(self[layer], self.status[layer])])
     if self.scaled: return _resize(ms, size, native)
@@ -152,6 +153,7 @@ def shared(self:CamMaps,
     native:bool=False # Show the layer's own cells, instead of a smooth enlargement
 ) -> np.ndarray: # n x height x width, float32 from -1 to 1
     "The signed maps of all pictures on one scale, the largest evidence being 1 or -1: for how much"
+    check_args(allowed.flag, native=native)
     msg = 'maps by `aug_smooth` are means of maps that were scaled one by one, so they have no common scale'
     if self.scaled: raise ValueError(f'{msg}: leave one of the two out')
     ms = np.nan_to_num(self[layer], nan=0, posinf=0, neginf=0)
@@ -182,6 +184,7 @@ def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
     "Colours, and their weights, n x height x width x 3 and 1"
     check_args(allowed.share, alpha=alpha)
     check_args(or_none(_a_cmap), cmap=cmap)
+    check_args(allowed.flag, native=native, shared_scale=shared_scale)
     cmap = ifnone(cmap, 'RdBu_r' if shared_scale else 'inferno')
     cm = cmap if callable(cmap) else mpl.colormaps[cmap]
     v = (self.shared if shared_scale else self.heat)(layer, size, native)
@@ -249,6 +252,7 @@ def show(self:CamMaps,
 ) -> plt.Figure:
     "A row a picture: the picture, then its map at each layer, with the status of those that have nothing to show"
     check_args(or_none(allowed.figsize), figsize=figsize)
+    check_args(allowed.flag, native=native, shared_scale=shared_scale)
     titles = ifnone(titles, [f'for {self.whose(i)}' for i in range(len(self))])
     check_value('titles', titles, lambda o: is_listy(o) or isinstance(o, np.ndarray), 'a list, with a title a picture')
     if len(titles)!=len(self): raise ValueError(f'{len(titles)} titles for {len(self)} maps: give one a picture')

@@ -28,12 +28,13 @@ class BasicBlock(nn.Module):
     ):
         check_args(allowed.whole, ni=ni, nf=nf, stride=stride)
         super().__init__()
-        self.conv1,self.bn1 = _conv_bn(ni, nf, 3, stride)
+        self.stride,(self.conv1,self.bn1) = stride,_conv_bn(ni, nf, 3, stride)
         self.conv2,self.bn2 = _conv_bn(nf, nf, 3, 1)
-        self.shortcut = nn.Sequential(*(_conv_bn(ni, nf, 1, stride) if stride!=1 or ni!=nf else ()))
+        self.shortcut = nn.Sequential(*(_conv_bn(ni, nf, 1, 1) if stride!=1 or ni!=nf else ()))
 
     def forward(self, x):
         out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride>1: x = F.avg_pool2d(x, 1, self.stride)   # the pixels that a 1x1 convolution of that stride would take
         return F.relu(out + self.shortcut(x))
 
 # %% ../nbs/03_models.ipynb #138b0e99
@@ -87,14 +88,8 @@ def _read_weights(fn):
 # %% ../nbs/03_models.ipynb #e4059895
 def _dims(shape): return 'x'.join(map(str, shape))
 
-def load_weights(
-    model:nn.Module, # Takes the weights
-    sd:dict, # Tensors by name
-    what='the file' # What an error calls them
-):
-    "Load `sd` into `model`, or raise `ValueError` with the first weight that does not fit, and change nothing"
-    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
-    check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
+def _check_fit(model, sd, what):
+    "`ValueError` with the first of the weights `sd` that does not fit `model`"
     own,other = model.state_dict(),f'{what} is not of this architecture'
     for k in [*own, *sd]:
         if k not in sd:  raise ValueError(f'{other}: it has no {k}')
@@ -103,6 +98,16 @@ def load_weights(
         if own[k].shape!=sd[k].shape: raise ValueError(differ)
         kinds = f'{other}: {k} is {sd[k].dtype} where the model has {own[k].dtype}'
         if own[k].is_floating_point()!=sd[k].is_floating_point(): raise ValueError(kinds)
+
+def load_weights(
+    model:nn.Module, # Takes the weights
+    sd:dict, # Tensors by name
+    what='the file' # What an error calls them
+):
+    "Load `sd` into `model`, or raise `ValueError` with the first weight that does not fit, and change nothing"
+    check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
+    check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
+    _check_fit(model, sd, what)
     model.load_state_dict(sd)
 
 # %% ../nbs/03_models.ipynb #64688c42
@@ -184,9 +189,16 @@ def _alone(model):
 # %% ../nbs/03_models.ipynb #48be7685
 def _fresh_inputs(module, xs): return tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs)
 
+def _check_weights(model):
+    "`ValueError` for weights that are not there yet"
+    lazy,meta = (any(map(f, model.parameters())) for f in (nn.parameter.is_lazy, lambda p: p.is_meta))
+    if lazy: raise ValueError('the model has weights without a shape yet (lazy modules): call it once with pictures')
+    if meta: raise ValueError('the model has weights without values (device meta): load them first')
+
 @contextmanager
 def _frozen(model):
     "`model` in evaluation mode, not compiled, its weights frozen; as before afterwards"
+    _check_weights(model)
     modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters()]
     compiled = [(m,m._compiled_call_impl) for m in model.modules() if getattr(m, '_compiled_call_impl', None)]   # by `Module.compile`
     try:
@@ -209,7 +221,11 @@ def untouched(
     "`model` in evaluation mode, not compiled, weights frozen, and its input a copy, for the length of the block"
     with _alone(model), _frozen(model):
         copies = model.register_forward_pre_hook(_fresh_inputs)   # which it may change in place
+        again = 'the model computes layers again on the way back (gradient checkpointing), where no map can be drawn'
         try: yield model
+        except RuntimeError as e:
+            if 'torch.utils.checkpoint' not in str(e): raise
+            raise ValueError(f'{again}: switch it off, as by `set_grad_checkpointing(False)`') from None
         finally: copies.remove()
 
 # %% ../nbs/03_models.ipynb #31451838

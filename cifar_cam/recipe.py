@@ -22,13 +22,12 @@ from .augment import *
 def _steps(o): return is_whole(o) or isinstance(o, tuple) and all(map(is_whole, o))
 def _parts(o): return isinstance(o, tuple) and all(map(_part, o))
 def _part(o): return isinstance(o, tuple) and len(o)==2 and is_above_0(o[0]) and is_whole(o[1])
-def _yes_or_no(o): return isinstance(o, bool)
 
 _a_step_size = _steps,'a whole number above 0, or a tuple of them'
 
 _numbers = [('epochs bs', *allowed.whole), ('lr gamma', *allowed.above_0), ('wd bias_lr l1 l2', *allowed.number),
     ('momentum label_smoothing dropout', *allowed.share), ('step_size', *_a_step_size), ('crop', *allowed.count),
-    ('sizes', _parts, 'a tuple of (share of the epochs, pixels)'), ('nesterov', _yes_or_no, 'True or False')]
+    ('sizes', _parts, 'a tuple of (share of the epochs, pixels)'), ('nesterov', *allowed.flag)]
 _names = dict(schedule=('step','one_cycle'), augs=('baseline','crop','cutout','none'))
 
 def _check_recipe(r):

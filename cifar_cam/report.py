@@ -162,11 +162,17 @@ def _data_words(data):
     n = '{n_train:,} training pictures, {n_valid:,} to validate; fingerprint {fingerprint}'.format(**data)
     return f"{Path(data['path']).name}, {n}"
 
+def _training(config):
+    "What the network was trained by: a recipe, or else one fit after the other"
+    if config.get('recipe'): return dict(recipe=_listed(config['recipe']))
+    fits = [f"{o['function']}, {o['epochs_done']} epochs, {o['optimiser']['name']}" for o in config.get('fits', ()) if o.get('optimiser')]
+    return dict(training='; '.join(fits))
+
 def _facts(config, today):
     "What is known of a run, as pairs for the page"
     data = config.get('data') or {}
     its = {k: config.get(k) for k in ('precision','hardware','selection')}
-    facts = {'data': _data_words(data), 'recipe': _listed(config.get('recipe')),
+    facts = {'data': _data_words(data), **_training(config),
              'epochs done': config.get('epochs_done'), 'seed': config.get('seed', data.get('seed')), **its,
              'versions': _listed(config.get('versions') or versions()), 'date': today}
     return [(k,v) for k,v in facts.items() if v not in (None,'')]
@@ -271,6 +277,7 @@ def report(self:CAMInterpretation,
 ) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
+    check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
     doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],

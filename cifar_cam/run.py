@@ -20,13 +20,14 @@ from .files import _check_names, _valid_names
 from .augment import *
 from .data import *
 from .models import *
+from .models import _check_fit
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _check_folder, _check_room, _checksum, _own_folder, _rank
+from .checkpoint import _check_folder, _check_memory, _check_room, _checksum, _own_folder, _rank
 from .learner import *
 from .learner import _Learner
-from .learner import _say, _EpochLines, _interruptible, _trackers
+from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
 
 # %% ../nbs/07_run.ipynb #dc1463c4
 def _about(learn):
@@ -158,15 +159,12 @@ def _read_weights(fn):
     except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e}): restore it, or train again') from e
 
 def _check_sizes(arch, sd, vocab):
-    "`ValueError` unless the model `arch` has the classes of the run, and the tensors in its file have the model's sizes"
-    n,width = arch['n_out'],arch['width']
-    check_args(allowed.whole, n_out=n, width=width)
-    check_args(allowed.share, dropout=arch['dropout'])
+    "`ValueError` unless the model `arch` has the classes of the run, and the tensors `sd` are a model's of these sizes"
+    n = arch['n_out']
     msg = f'it has {n} classes, where the run has {len(vocab)}'
     if n!=len(vocab): raise ValueError(msg)
-    for k,want in {'conv1.weight': (width,3,3,3), 'linear.weight': (n,8*width)}.items():
-        its = tuple(sd[k].shape)
-        if its!=want: raise ValueError(f'{k} is {its}, where {want} is expected')
+    with torch.device('meta'): model = cifar_resnet18(n, arch['width'], arch['dropout'])   # which takes no memory
+    _check_fit(model, sd, 'it')
 
 def _run_model(about, sd, config, folder):
     "The model that a run was trained with, without its weights; it is not built if those don't fit"
@@ -175,7 +173,7 @@ def _run_model(about, sd, config, folder):
         arch = about.get('arch', {})
         name = short_repr(arch.get('name', 'model without a name')).strip("'")
     if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-    with _reading(fn, ValueError): _check_sizes(arch, sd, config['vocab'])
+    with _reading(fn, ValueError, RuntimeError): _check_sizes(arch, sd, config['vocab'])
     return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
 
 # %% ../nbs/07_run.ipynb #dd91176a
@@ -246,16 +244,20 @@ def _run_precision(config, device, folder):
         warn(f'{had}: it may differ in the last digits')
     return 'auto'
 
+def _floats(df, k):
+    "The column `k` of texts, as Python reads them: to the bit what it wrote, which is not what pandas reads"
+    try: return [float(o or 'nan') for o in df[k]]
+    except ValueError: raise ValueError(f'{k} is no column of numbers') from None
+
 def _run_rows(fn, cols):
     "The rows of a table, all numbers, counted from 1 in the first of `cols`"
-    with _reading(fn):
-        df = pd.read_csv(fn, float_precision='round_trip')
+    with _reading(fn, ValueError):
+        df = pd.read_csv(fn, dtype=str, keep_default_na=False)
         lost = first(o for o in cols if o not in df)
-        words = first(o for o in cols if o in df and len(df) and df[o].dtype.kind not in 'if')
-        why = f'there is no {lost}' if lost else f'{words} is no column of numbers'
-        msg = f'{fn} is damaged, or of another version ({why}): restore it, or train again'
-        if lost or words or df[cols[0]].tolist()!=list(range(1, len(df)+1)): raise ValueError(msg)
-    return df.to_dict('records')
+        if lost: raise ValueError(f'there is no {lost}')
+        rows,counted = list(zip(*(_floats(df, k) for k in cols[1:]))),range(1, len(df)+1)
+        if df[cols[0]].tolist()!=list(map(str, counted)): raise ValueError(f'{cols[0]} does not count from 1')
+    return [dict(zip(cols, (i,*o))) for i,o in zip(counted, rows)]
 
 # %% ../nbs/07_run.ipynb #c3f4e77f
 def _run_fits(config):
@@ -308,6 +310,13 @@ def _repr_html_(self:_Learner):
     return f'<table>{rows}</table>'
 
 # %% ../nbs/07_run.ipynb #ee22ea19
+def _check_weights(out, width, r):
+    "`ValueError` if there is no room for what a ResNet18 of this width and the recipe `r` need, on the disk or in memory"
+    with torch.device('meta'): model = cifar_resnet18(width=width)   # which takes none
+    n = 4*sum(p.numel() for p in model.parameters())
+    _check_memory(n, default_device(), r.momentum>0)
+    _check_room(Path(out or 'runs'), n)
+
 def _check_numbers(seed, size, width, lr, workers, **whole):
     "`ValueError` for a number that can't be meant"
     check_args(or_none(allowed.whole), **whole)
@@ -386,6 +395,16 @@ def _interrupted(learn, out, info):
     kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('[!.]*')) else 'nothing is kept'
     _say(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', to_errors=True)
 
+@contextmanager
+def _in_a_line(out):
+    "Say in a line what ended a training from outside, and where its checkpoints are"
+    try: yield
+    except (RuntimeError, MemoryError) as e:
+        known = _in_words(e)
+        if known is None: raise
+        kept = f'; what was done is in {out}, and `resume` goes on' if checkpoints(out/'checkpoint') else ''
+        raise type(known)(f'{known}{kept}') from e
+
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
     bars = IN_NOTEBOOK or not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
@@ -393,7 +412,7 @@ def _fit_and_save(learn, out, resume, trackers, info):
     cbs = [f(out) for f in trackers] + ([] if bars else [_EpochLines()])
     ck = Checkpoint(out/'checkpoint', resume)
     try:
-        with _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
+        with _in_a_line(out), _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
     except KeyboardInterrupt:
         _interrupted(learn, out, info)
         raise
@@ -424,6 +443,7 @@ def train_run(
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
+    check_args(allowed.flag, resume=resume, compile=compile, tensorboard=tensorboard, wandb=wandb)
     check_args(allowed.path, data=data)
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
@@ -434,7 +454,7 @@ def train_run(
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
     if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
-    _check_room(Path(out or 'runs'), 4*sum(p.numel() for p in cifar_resnet18(width=width).parameters()))
+    _check_weights(out, width, r)
     path = _run_path(data)
     _check_apart(out, path)
     _say(f'reading {str(path).replace(os.path.expanduser("~"), "~", 1)}')

@@ -60,6 +60,11 @@ def _is_even(o):
     "Whether `o`, channels x height x width, is the same at every place"
     return o.ndim==3 and bool((o-o[:,:1,:1]).abs().max() <= 1e-6*o.abs().max())
 
+def _same_again(a, b, again):
+    "Whether `a` and `again`, of the same picture, are the same, beside `b`, of another one, and up to rounding"
+    off,other,most = [o.abs().max().item() for o in (again-a, b-a, a)]
+    return not off>max(1e-3*other, 1e-5*most)
+
 class Trace:
     "What each module did in one forward pass and back"
     def __init__(self,
@@ -85,10 +90,7 @@ def _end(self:Trace, name, module, inp, out):
     r.same = any(out is o for o in inp) and self.versions.get(id(out))==out._version
     self.versions[id(out)] = out._version
     if r.shape[:1]!=(3,) or not out.is_floating_point(): return
-    with torch.no_grad():
-        other,again = [(out[i]-out[0]).abs().max().item() for i in (1,2)]
-        r.even = all(map(_is_even, out[:2]))
-    r.depends,r.own = other!=0,not again>1e-3*other
+    with torch.no_grad(): r.depends,r.own,r.even = bool((out[1]!=out[0]).any()),_same_again(*out),all(map(_is_even, out[:2]))
     start = torch.is_grad_enabled() and not out.requires_grad
     if start: out = out.detach().requires_grad_()
     self.kept.append((r, out, out._version))
@@ -112,11 +114,19 @@ def _forward_and_back(self:Trace, model):
     finally:
         for h in hooks: h.remove()
     if not isinstance(out, torch.Tensor): out = find_logits(out)
+    msg = f'the model gives {_dims(out.shape) or "one number"} for 3 pictures: expected logits, pictures x classes'
+    if out.shape[:1]!=(3,): raise ValueError(msg)
+    if not out.is_floating_point(): raise ValueError(f'the model gives {out.dtype}: expected logits, which are floats')
     self.n_out,self.outs = out.shape[1:],out.detach().float().cpu()
     for r,o,v in self.kept: r.changed = o._version!=v
     self.raws = [o.detach().float().cpu() for _,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)]   # which may be logits
     weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
-    if out.requires_grad: torch.autograd.grad((out*weigh).sum(), xs, allow_unused=True)
+    try: grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
+    except RuntimeError as e:
+        if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
+        raise ValueError(f'no gradient can be taken through {self.kind}, and maps need one ({str(e).splitlines()[0]})') from e
+    self.mixes = grad is not None and bool(grad[1:].nan_to_num().any())   # does one picture's output depend on another picture?
+    self.random = not _same_again(*self.outs[:3])
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())
     del self.versions,self.kept
 
@@ -237,11 +247,10 @@ def _in_place(a):
     "Share of the patches that are answered most where they are, by `a`, patches x height x width; and how far these answers stand out"
     rows,cols = map(_thirds, a.shape[1:])
     a = _even(a)
-    can = [i for i,(r,c) in enumerate(_places) if r in rows and c in cols]
-    if not can: return float(a[0].size==1),0.   # too few cells to tell
-    places = [_places[i] for i in can]
-    answer = np.stack([a[can][:,rows==r][:,:,cols==c].mean((1,2)) for r,c in places])   # place x patch
-    return np.mean(answer.argmax(0)==np.arange(len(can))),answer.trace()/answer.sum()
+    places = [(r if len(rows)>1 else 1, c if len(cols)>1 else 1) for r,c in _places]   # one cell is in the middle
+    can = [i for i,(r,c) in enumerate(places) if r in rows and c in cols]
+    answer = np.stack([a[can][:,rows==places[i][0]][:,:,cols==places[i][1]].mean((1,2)) for i in can])   # place x patch
+    return np.mean(answer.diagonal()>=answer.max(0)),answer.trace()/answer.sum()
 
 # %% ../nbs/09_trace.ipynb #0e793329
 def _in_spot(a):
@@ -251,6 +260,13 @@ def _in_spot(a):
     off = np.abs((at+.5)/size - (np.array(_spots)+.5)/7)
     return (off<=1/7+.5/size).all(1).mean()
 
+def _follows(a):
+    "How the centre of what answers goes with the patch, by `a`, patches x height x width: the smaller correlation, down or across"
+    wanted = np.concatenate([(np.array(_places)+.5)/3, (np.array(_spots)+.5)/7]).T
+    e = np.maximum(_even(a)-1, 0)
+    centres = [e.sum(2)@np.arange(a.shape[1]), e.sum(1)@np.arange(a.shape[2])]/(e.sum((1,2))+1e-30)
+    return min([np.corrcoef(c, w)[0,1] for c,w,n in zip(centres, wanted, a.shape[1:]) if n>1 and np.ptp(c)>0], default=0)
+
 # %% ../nbs/09_trace.ipynb #4c1e2eed
 @patch
 def _grids(self:Trace, r): return possible_grids(r.shape, self.size, self.n_prefix)
@@ -258,7 +274,7 @@ def _grids(self:Trace, r): return possible_grids(r.shape, self.size, self.n_pref
 @patch
 def _is_plain(self:Trace, r):
     gs = self._grids(r)
-    of_tokens = set(r.shape[2:]) <= self.tokens   # as attention has it: how much each takes of each
+    of_tokens = set(r.shape[2:]) & self.tokens   # as attention has it: how much each takes of each, or its heads
     return len(gs)==1 and gs[0].axes=='nchw' and _skew(gs[0].h, gs[0].w, self.size)<.5 and not of_tokens
 
 @patch
@@ -281,7 +297,8 @@ def _found(self:Trace, r):
     if self._is_plain(r) or not r.answers: return first(gs)
     n,cells = len(_places),{g: g.cells(r.answers[g.axes]) for g in gs}
     scores = {g: _in_place(a[:n]) for g,a in cells.items()}
-    right = [g for g,a in cells.items() if scores[g][0]>.75 and (len(g.axes)==4 or _in_spot(a[n:])>=.5)]
+    sure = lambda g,a: _follows(a)>=.5 if len(g.axes)==4 else _in_spot(a[n:])>=.5
+    right = [g for g,a in cells.items() if scores[g][0]>.75 and sure(g, a)]
     both = len({g.axes for g in right})>1
     return None if both or not right else max(right, key=lambda g: round(scores[g][1], 2))
 
@@ -296,8 +313,9 @@ def why_not(self:Trace,
     if r is None: return 'did not run in the forward pass: choose another'
     if r.times>1: return 'runs more than once in a forward pass, so its map is not defined: choose another'
     if r.gives: return f'gives a {r.gives}, not a tensor: choose another'
-    if r.shape[:1]==(3,) and not r.depends: return 'gives the same for every picture: choose another'
-    if not r.own: return f'gives {_dims(r.shape)} for 3 pictures, not one output for each: choose another'
+    if r.shape[:1]!=(3,): return f'gives {_dims(r.shape)} for 3 pictures, not one output for each: choose another'
+    if not r.depends: return 'gives the same for every picture: choose another'
+    if not r.own: return 'gives something else for the same picture, as if at random or in another order: choose another'
     if reshape: return None
     gives,g = f'gives n x {" x ".join(map(str, r.shape[1:]))}',self.grid(name)
     if not self._grids(r): return f'{gives}, which is no grid of channels x height x width: choose another, or give `reshape`'
@@ -404,8 +422,6 @@ def _takes(model, x):
     except Exception: return False
 
 def _fresh_trace(model, x):
-    lazy = any(map(nn.parameter.is_lazy, model.parameters()))
-    if lazy: raise ValueError('the model has weights without a shape yet (lazy modules): call it once with pictures')
     try: return Trace(model, x)
     except Exception as e:
         with torch.no_grad(): model(x)   # its own error, if it is one of these pictures

@@ -50,10 +50,10 @@ def main(
         while n<kills:
             folder = Path(tmp)/f'run-{runs}'
             while not (folder/'done').exists():
-                halfway = n%4==3 and n<kills
+                halfway,before = n%4==3 and n<kills,set(folder.glob('.epoch-*'))
                 if not attempt(folder, rng.uniform(.1, .7)*whole if n<kills and not halfway else None, halfway): continue
                 n += 1
-                torn += any(folder.glob('.epoch-*'))
+                torn += not before.issuperset(folder.glob('.epoch-*'))
                 for o in folder.glob('epoch-*'): damaged += hashlib.sha256(o.read_bytes()).hexdigest()[:16]!=o.stem.rpartition('-')[2]
             runs += 1
             if (folder/'done').read_text()!=want: sys.exit(f'run {runs} differs from one that was never interrupted')

@@ -145,6 +145,44 @@ def test_two_processes_are_interrupted(tmp_path):
     assert res.returncode==0 and 'epoch 20/20' in res.stdout and 'epoch 1/20' not in res.stdout, res.stderr
     assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
 
+BROKEN = """
+import functools, multiprocessing, os, signal, sys
+from datetime import timedelta
+from cifar_cam import cli, learner, run
+from cifar_cam.all import Callback
+class Break(Callback):
+    def after_batch(self):
+        if self.training and self.epoch==1: {}
+learner._patience = timedelta(seconds=10)
+run.train_run = functools.partial(run.train_run, check=lambda o: o.add_cb(Break()))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+def goes_on(args, out, env=None):
+    "The run in `out`, whose first epoch is done, is completed"
+    res = cli(*args, '--out', out, '--resume', env=env) if args[0]=='train' else sh(*args, '--out', out, '--resume', env=env)
+    assert res.returncode==0 and 'epoch 3/3' in res.stdout and 'epoch 1/3' not in res.stdout, res
+
+def test_a_process_that_is_stopped(tmp_path):
+    "The other one does not wait for ever, and --resume goes on"
+    code,args = tmp_path/'stop.py',('train', *SMALL, '--epochs', 3)
+    code.write_text(BROKEN.format("os.environ['RANK']=='1' and os.kill(os.getpid(), signal.SIGSTOP)"))
+    res = sh(*TWO, code, *args, '--out', tmp_path/'run', env=_env())
+    said = [o for o in res.stderr.splitlines() if 'does not answer' in o]
+    assert res.returncode and len(said)==1 and '--resume goes on' in said[0], res.stderr
+    goes_on([*TWO, '-m', 'cifar_cam', *args], tmp_path/'run', _env())
+
+def test_a_worker_that_is_killed(tmp_path):
+    "A line, and --resume goes on to the same bits"
+    code,args = tmp_path/'kill.py',('train', *SMALL, '--epochs', 3, '--workers', 2)
+    code.write_text(BROKEN.format("[o.kill() for o in multiprocessing.active_children()]"))
+    assert cli(*args, '--out', tmp_path/'ref').returncode==0
+    res = sh(sys.executable, '-W', 'ignore', code, *args, '--out', tmp_path/'run')
+    assert res.returncode==1 and res.stderr.count('\n')==1, res.stderr
+    assert 'fewer --workers' in res.stderr and '--resume goes on' in res.stderr, res.stderr
+    goes_on(args, tmp_path/'run')
+    assert (tmp_path/'run'/'model.safetensors').read_bytes()==(tmp_path/'ref'/'model.safetensors').read_bytes()
+
 def test_two_processes_in_the_shell(tmp_path):
     args = *TWO, '-m', 'cifar_cam', 'run', *SMALL, '--epochs', 2, '--k', 2, '--mistakes', 0, '--out', tmp_path/'run'
     res = sh(*args, env=_env())

@@ -179,6 +179,23 @@ sys.exit(main(sys.argv[1:]))
     one_line(res, 'File too large', str(tmp_path/'run'))
     assert not (tmp_path/'run').exists()
 
+@pytest.mark.skipif(sys.platform!='linux', reason='limits of memory are those of Linux')
+def test_no_memory(tmp_path):
+    "Memory that ends while it trains, for which a limit stands"
+    code = '''
+import resource, sys
+from pathlib import Path
+import cifar_cam.all
+from cifar_cam.cli import main
+used = resource.getpagesize()*int(Path('/proc/self/statm').read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used+2**30,)*2)
+sys.exit(main(sys.argv[1:]))
+'''
+    args = 'train --data digits --n-train 100 --n-valid 50 --width 256 --epochs 1 --out'.split()
+    cmd = [sys.executable, '-W', 'ignore', '-c', code, *args, str(tmp_path/'run')]
+    one_line(subprocess.run(cmd, capture_output=True, text=True), 'not enough memory', '--width')
+    assert not (tmp_path/'run').exists()
+
 def test_names():
     "Every name that the package's functions read from their module is there: a notebook may have it from elsewhere"
     code = """

@@ -102,3 +102,30 @@ def test_logits_between_0_and_1_are_no_sigmoid():
         warnings.simplefilter('error')
         assert not cam(net, pics(), 0).note
     with pytest.warns(UserWarning, match='ends in sigmoid'): assert 'sigmoid' in cam(nn.Sequential(net, nn.Sigmoid()), pics(), 0).note
+
+class Dropping(Plain):
+    "Dropout that is always on, as for an estimate of uncertainty"
+    def features(self, x): return nn.functional.dropout(super().features(x), .5, training=True)
+
+class Together(Plain):
+    "Statistics of the batch, also in evaluation"
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(12, track_running_stats=False)
+    def features(self, x): return self.norm(super().features(x))
+
+@pytest.mark.parametrize('cls, word', [(Dropping,'of one random pass'), (Together,'of pictures that are seen together')])
+def test_what_is_not_the_same_again_is_said(cls, word):
+    net,x = made(cls),pics(4)
+    with pytest.warns(UserWarning, match='same picture' if cls is Dropping else 'mixes the pictures'): maps = cam(net, x)
+    assert word in repr(maps) and maps.layers==['three' if cls is Dropping else 'norm']
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert 'random' not in repr(cam(made(Plain), x))
+
+def test_a_model_that_gives_one_answer_for_all():
+    assert 'for 3 pictures: expected logits' in refused(made(Gives, lambda y: y.mean(0)), pics())
+    assert 'one number for 3 pictures' in refused(made(Gives, lambda y: y.mean()), pics())
+
+def test_classes_instead_of_logits():
+    assert 'the model gives torch.int64: expected logits' in refused(made(Gives, lambda y: y.argmax(1)), pics())

@@ -58,3 +58,7 @@ def test_sign_of_eigencam_agrees_with_the_activations():
     maps = cam(net, x, method='eigencam')['three']
     acts = net.features(x).detach().mean(1).numpy()
     assert all(np.corrcoef(m.ravel(), a.ravel())[0,1]>0 for m,a in zip(maps, acts))
+
+@pytest.mark.parametrize('targets', [{0,1,2}, {0: 1, 1: 2, 2: 3}, frozenset([1])], ids=['set','dict','frozenset'])
+def test_what_has_no_order_is_no_list_of_targets(targets):
+    with pytest.raises(ValueError, match='give a list'): cam(made(Plain), pics(3), targets)

@@ -89,3 +89,55 @@ def test_a_model_that_raises():
     net = made(Fails).train()
     with pytest.raises(KeyError, match='mine'): cam(net, pics())
     assert net.training and not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+class Again(Plain):
+    "Computes its layers again on the way back"
+    def __init__(self, reentrant):
+        super().__init__()
+        self.reentrant = reentrant
+    def forward(self, x):
+        for m in (self.one, self.two, self.three): x = torch.utils.checkpoint.checkpoint(m, x, use_reentrant=self.reentrant)
+        return self.head(x)
+
+@pytest.mark.parametrize('reentrant', [True,False])
+def test_gradient_checkpointing(reentrant):
+    net,x = made(Again, reentrant),pics()
+    right_or_said(net, x, own(net, x, net.three) if not reentrant else None)
+
+@pytest.mark.parametrize('name', ['resnet10t','vit_tiny_patch16_224'])
+def test_gradient_checkpointing_of_timm(name):
+    timm = pytest.importorskip('timm')
+    net,x = timm.create_model(name, num_classes=4, **(dict(img_size=64) if 'vit' in name else {})).eval(),pics(h=64, w=64)
+    want = cam(net, x)
+    net = copy.deepcopy(net)
+    net.set_grad_checkpointing(True)
+    try: maps = cam(net, x, layers=want.layers)
+    except ValueError as e: assert 'checkpointing' in str(e) or 'did not run' in str(e)   # a stage that is called block by block
+    else: torch.testing.assert_close(maps[want.layers[0]], want[want.layers[0]])
+
+@pytest.mark.parametrize('lin, word', [(lambda: nn.LazyLinear(4), 'call it once'),
+                                       (lambda: nn.Linear(12, 4, device='meta'), 'load them first')], ids=['lazy','meta'])
+def test_weights_that_are_not_there_yet(lin, word):
+    net = made(Plain)
+    net.head.lin = lin()
+    with pytest.raises(ValueError, match=word): cam(net, pics())
+
+class Reversed(torch.autograd.Function):
+    "A way back of its own that needs gradients of the weights, as reversible networks have it"
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x*w
+    @staticmethod
+    def backward(ctx, g):
+        x,w = ctx.saved_tensors
+        return g*w,torch.autograd.grad((x.detach()*w).sum(), w)[0]
+
+class Reversible(Plain):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(1))
+    def features(self, x): return Reversed.apply(super().features(x), self.w)
+
+def test_a_way_back_that_fails():
+    with pytest.raises(ValueError, match='no gradient can be taken through Reversible'): cam(made(Reversible), pics())

@@ -28,6 +28,7 @@ kinds = dict(
     share = [-.1, 2, nan, inf, '0.5', None, *odd],
     number = [-1, nan, inf, '0.5', None, *odd],
     above = [0, -1, nan, inf, '0.5', None, *odd],
+    flag = ['', 'no', 'False', 0, 1, 2.5, nan, None, [], {}, object(), b'no', np.array([True,False])],
     word = ['', 'nosuch', 5, 2.5, [], {}, object(), b'nosuch', None, np.array([1,2])],
     path = ['', 'nosuch/at/all', 0, 2.5, [], {}, object(), b'nosuch', 'a\0b', True, None],
     fresh = [0, 2.5, [], {}, object(), b'nosuch', 'a\0b', True],    # a path that need not be there
@@ -56,7 +57,7 @@ kinds = dict(
     titles = [0, 5, '', 'nosuch', [], ['one'], object(), True, {}],
     figsize = [0, -1, '', 'nosuch', (), (1,), (0,0), (-1,2), (nan,2), (inf,2), (1,2,3), object(), ('a','b')],
 )
-for k in 'whole zero size seed share number above word path method module steps area'.split():
+for k in 'whole zero size seed share number above word flag path method module steps area'.split():
     kinds[k+'?'] = [o for o in kinds[k] if o is not None]
 
 # a small world, made once
@@ -119,9 +120,9 @@ door('baseline_augs', baseline_augs, dict, size='size', mean='colour')
 door('RandomFlip', RandomFlip, dict, p='share')
 door('RandomPadCrop', RandomPadCrop, dict, pad='zero', fill='fill')
 door('RandomGrey', RandomGrey, dict, p='share')
-door('RandomCutOut', RandomCutOut, dict, length='zero', fill='fill', p='share')
+door('RandomCutOut', RandomCutOut, dict, length='zero', fill='fill', p='share', inside='flag')
 door('RandomAffine', RandomAffine, dict, shift='share', scale='share', degrees='number', p='share')
-door('device_augs', device_augs, dict, size='size', mean='colour', crop='zero')
+door('device_augs', device_augs, dict, size='size', mean='colour', crop='zero', cutout='flag')
 door('Square', Square, lambda: dict(size=16), size='size')
 door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?', n_valid='whole?', seed='seed')
 door('read_images', read_images, lambda: dict(files=W.files, size=16), files='files', size='size')
@@ -137,7 +138,7 @@ door('load_weights', load_weights, lambda: dict(model=W.net, sd=W.net.state_dict
 door('load_checkpoint', lambda **k: W.net.load_checkpoint(**k), None, fn='path')
 door('unwrap', unwrap, lambda: dict(model=W.net), model='module')
 door('find_layers', find_layers, lambda: dict(model=W.net, layers='layer1'), model='module', layers='layers')
-door('Recipe', Recipe, dict, epochs='whole', bs='whole', lr='above', momentum='share', nesterov='word', wd='number', bias_lr='number',
+door('Recipe', Recipe, dict, epochs='whole', bs='whole', lr='above', momentum='share', nesterov='flag', wd='number', bias_lr='number',
      schedule='word', gamma='above', augs='word', crop='zero', label_smoothing='share', l1='number', l2='number', dropout='share')
 door('recipe', recipe, dict, name='word')
 door('make_augs', lambda **k: Recipe().make_augs(**k), dict, size='size')
@@ -149,22 +150,25 @@ door('ProgressiveResizing', ProgressiveResizing, lambda: dict(sizes=((1,16),)), 
 door('schedule', recipe_schedule, lambda: dict(r=Recipe(), lr=.1), r='module', lr='rate')
 door('recipe_cbs', recipe_cbs, lambda: dict(r=Recipe()), r='module')
 door('checkpoints', checkpoints, lambda: dict(folder=W.home), folder='fresh')
-door('Checkpoint', Checkpoint, lambda: dict(folder=W.home/'ck'), folder='fresh', keep='whole')
+door('Checkpoint', Checkpoint, lambda: dict(folder=W.home/'ck'), folder='fresh', keep='whole', resume='flag')
 door('run_config', run_config, lambda: dict(folder=W.run), folder='path')
 door('load_run', load_run, lambda: dict(folder=W.run), folder='path', precision='word?', model='module?')
 door('save_run', lambda **k: W.learn.save_run(**k), lambda: dict(folder=W.home/'saved'), folder='fresh')
 door('train_run', train_run, None, data='path', out='fresh', recipe='word', epochs='whole?', n_train='whole?', n_valid='whole?',
-     width='whole', bs='whole?', lr='above?', seed='seed', precision='word', size='size', workers='zero?')
+     width='whole', bs='whole?', lr='above?', seed='seed', precision='word', size='size', workers='zero?',
+     resume='flag', compile='flag', tensorboard='flag', wandb='flag')
 door('class_index', class_index, lambda: dict(c='a', vocab=['a','b']), c='klass')
-door('as_probs', as_probs, lambda: dict(preds=torch.tensor([[.5,.5]]), vocab=['a','b'], how='this'), preds='bytes')
+door('as_probs', as_probs, lambda: dict(preds=torch.tensor([[.5,.5]]), vocab=['a','b'], how='this'), preds='bytes', known='flag')
 door('to_see', to_see, lambda: dict(x=np.zeros((2,8,8,3)), known=True), x='images')
 door('map_status', map_status, lambda: dict(m=np.ones((2,2))), m='module')
-door('heat', lambda **k: W.maps.heat(**k), lambda: dict(layer='layer2'), layer='word', size='area?')
-door('shared', lambda **k: W.maps.shared(**k), lambda: dict(layer='layer2'), layer='word', size='area?')
+door('heat', lambda **k: W.maps.heat(**k), lambda: dict(layer='layer2'), layer='word', size='area?', native='flag')
+door('shared', lambda **k: W.maps.shared(**k), lambda: dict(layer='layer2'), layer='word', size='area?', native='flag')
 door('overlay', lambda **k: W.maps.overlay(**k), lambda: dict(images=W.seen, layer='layer2'), images='images', layer='word', alpha='share',
-     cmap='word?')
-door('rgba', lambda **k: W.maps.rgba(**k), lambda: dict(layer='layer2'), layer='word', size='area?', alpha='share', cmap='word?')
-door('show', lambda **k: W.maps.show(**k), lambda: dict(images=W.seen), images='images', figsize='figsize', titles='titles')
+     cmap='word?', native='flag', shared_scale='flag')
+door('rgba', lambda **k: W.maps.rgba(**k), lambda: dict(layer='layer2'), layer='word', size='area?', alpha='share', cmap='word?',
+     native='flag', shared_scale='flag')
+door('show', lambda **k: W.maps.show(**k), lambda: dict(images=W.seen), images='images', figsize='figsize', titles='titles',
+     native='flag', shared_scale='flag')
 door('whose', lambda **k: W.maps.whose(**k), lambda: dict(i=0), i='klass')
 door('CamMaps.save', lambda **k: W.maps.save(**k), lambda: dict(fn=W.home/'maps.npz'), fn='fresh')
 door('CamMaps.load', CamMaps.load, lambda: dict(fn=saved_maps()), fn='path')
@@ -182,10 +186,10 @@ many = lambda: dict(images=torch.cat([W.x]*2), labels=[0,1,0,1], n=2)
 door('mosaics', mosaics, many, images='pictures', labels='targets', n='whole', seed='seed')
 door('focus', focus, lambda: dict(model=W.net, **many()), images='pictures', labels='targets', n='whole', seed='seed', method='method')
 door('randomisation', randomisation, lambda: dict(model=W.net, images=W.x), model='module', images='pictures', targets='targets',
-     layers='layers', seed='seed')
+     layers='layers', seed='seed', cascade='flag')
 door('centred_blob', centred_blob, lambda: dict(size=(8,8)), size='pair')
 door('faithfulness', faithfulness, lambda: dict(model=W.net, maps=W.maps, images=W.x, metrics=['drop']), model='module', maps='module',
-     images='pictures', metrics='word?', n_mosaics='whole', seed='seed')
+     images='pictures', metrics='word?', n_mosaics='whole', seed='seed', each='flag')
 door('logit_ledger', logit_ledger, lambda: dict(model=W.net, x=W.x), model='module', x='pictures', targets='targets', layer='layers')
 door('from_learner', CAMInterpretation.from_learner, lambda: dict(learn=W.learn), learn='module', ds_idx='word', dl='module?')
 door('inputs', lambda **k: W.interp.inputs(**k), lambda: dict(idxs=[0]), idxs='idxs')
@@ -198,22 +202,25 @@ door('ece', lambda **k: W.interp.ece(**k), dict, n_bins='whole')
 door('cams', lambda **k: W.interp.cams(**k), lambda: dict(idxs=[0]), idxs='idxs', layers='layers', method='method', target='klass')
 door('mean_map', lambda **k: W.interp.mean_map(**k), dict, actual='klass', layer='layers', method='method', target='klass', bs='whole')
 door('export', lambda **k: W.interp.export(**k), None, folder='fresh', k='whole?')
-door('plot_confusion_matrix', lambda **k: W.interp.plot_confusion_matrix(**k), dict, cmap='word?', norm_dec='zero', figsize='figsize')
+door('plot_confusion_matrix', lambda **k: W.interp.plot_confusion_matrix(**k), dict, cmap='word?', norm_dec='zero', figsize='figsize',
+     normalize='flag', plot_txt='flag')
 door('plot_calibration', lambda **k: W.interp.plot_calibration(**k), dict, n_bins='whole', figsize='figsize')
 door('plot_misclassified', lambda **k: W.interp.plot_misclassified(**k), dict, k='whole', ncols='whole', idxs='idxs', by='word',
-     figsize='figsize')
-door('plot_top_losses', lambda **k: W.interp.plot_top_losses(**k), dict, k='whole', nrows='whole?', ncols='whole?', figsize='figsize')
+     figsize='figsize', label_issues='flag')
+door('plot_top_losses', lambda **k: W.interp.plot_top_losses(**k), dict, k='whole', nrows='whole?', ncols='whole?', figsize='figsize',
+     largest='flag')
 door('plot_cams', lambda **k: W.interp.plot_cams(**k), lambda: dict(k=1), k='whole?', layers='layers', method='method', target='klass',
-     idxs='idxs', by='word', figsize='figsize')
+     idxs='idxs', by='word', figsize='figsize', native='flag', shared_scale='flag')
 door('plot_mean_maps', lambda **k: W.interp.plot_mean_maps(**k), dict, pairs='klass', k='whole', figsize='figsize')
 door('ProbeCallback', ProbeCallback, lambda: dict(interp=W.interp, idxs=[0]), interp='module', idxs='idxs', layer='layers', method='method')
 door('interp.save', lambda **k: W.interp.save(**k), None, folder='fresh', k='whole')
-door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method')
+door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method',
+     faithfulness='flag?', label_issues='flag?')
 door('check_explain', check_explain, dict, k='whole', mistakes='zero', method='method', size='size')
 door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
-     l1='number?', l2='number?')
-door('fit_step', lambda **k: W.learn.fit_step(**k), None, n_epoch='whole?', lr='above?', gamma='above?', step_size='steps?')
+     l1='number?', l2='number?', compile='flag')
+door('fit_step', lambda **k: W.learn.fit_step(**k), None, n_epoch='whole?', lr='above?', gamma='above?', step_size='steps?', resume='flag')
 
 class Taken(Exception): "What was given was taken"
 def taken(learn): raise Taken

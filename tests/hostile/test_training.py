@@ -1,5 +1,5 @@
-"Runs that meet a full disk, a closed terminal, one another, a link where a file is expected, or what a dead process left"
-import json, os, subprocess, sys
+"Runs that meet a full disk, a closed terminal, one another, a link where a file is expected, what a dead process left, or a fault below"
+import ctypes.util, json, os, subprocess, sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +77,12 @@ def test_a_link_to_a_folder(tmp_path):
     (tmp_path/'run'/'.run-abc').symlink_to(tmp_path/'precious')
     assert train('--out', tmp_path/'run')[0]==0
     assert (tmp_path/'precious'/'file').read_text()=='mine'
+
+@pytest.mark.parametrize('size,precision', [(48,'fp32'),(128,'auto')])
+def test_memory_below_is_left_alone(size, precision, tmp_path):
+    "tools/onednn.py says what would damage it; glibc looks at each block that is freed"
+    lib = ctypes.util.find_library('c_malloc_debug')
+    env = os.environ | dict(MALLOC_CHECK_='3') | (dict(LD_PRELOAD=lib) if lib else {})
+    code,_,errors = train('--out', tmp_path/'run', '--width', 8, '--size', size, '--precision', precision, env=env)
+    assert (code,errors)==(0,''), errors
+    assert whole(tmp_path/'run')

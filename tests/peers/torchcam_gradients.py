@@ -77,7 +77,7 @@ function = 'the score is given as a function, to any method'
 def contrastive(m):
     "Pairs for a class against others, by hand from the logits of both pictures"
     for a,b in (((0,0), ([2],[2])), ((0,1), ([2],[2])), ((0,1), ([1,2],[0,2]))):
-        score = lambda y: torch.stack([against(i, j)(o) for o,i,j in zip(y, a, b)])
+        score = lambda y: torch.stack([against(i, j)(o) for o,i,j in zip(y, cycle(a), cycle(b))])
         table = made(Gives, lambda y: score(y)[:,None].repeat(1, 3))     # a network whose logits are that score
         table.net = net
         yield raw(cam(net, x, [against(*o) for o in zip(a, b)], 'three', m)),raw(cam(table, x, 0, 'net.three', m))
