@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from .imports import *
 from .files import *
 from .augment import *
-from .models import load_weights
+from .models import load_weights, _check_fit
 from .recipe import *
 
 # %% ../nbs/05_checkpoint.ipynb #1b236699
@@ -339,19 +339,20 @@ def _check_settings(self:Checkpoint):
     if versions()!=self.state['versions']: warn(msg)
 
 # %% ../nbs/05_checkpoint.ipynb #c25f8ca0
+def _no_use(folder, why):
+    return ValueError(f'the checkpoint in {folder} lacks what is needed to go on ({why}): remove the folder, and train again')
+
 @contextmanager
 def _going_on(folder):
     "Say that the checkpoint in `folder` is of no use, in place of what was stumbled over in it"
     try: yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as e:
-        msg = f'the checkpoint in {folder} lacks what is needed to go on ({type(e).__name__}): remove the folder, and train again'
-        raise ValueError(msg) from e
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError) as e:
+        raise _no_use(folder, type(e).__name__) from e
 
 @patch
 def _kept(self:Checkpoint):
     "The history's batches and fits"
     fits = self.state.get('fits', [])
-    if not isinstance(fits, list): raise TypeError('fits are no list')
     for o in fits[-1:]:
         if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
     return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in self.tensors['history.batches'].tolist()],fits
@@ -371,10 +372,10 @@ def begin(self:Checkpoint,
     msg = f'there is an unfinished run in {self.folder}: resume it (`resume=True`, --resume), or give another folder'
     if not self.resume: raise ValueError(msg)
     self.tensors,self.state = found
-    msg = f'the checkpoint in {self.folder} lacks what is needed to go on: remove the folder, and train again'
-    whole = isinstance(self.state, dict) and all(type(self.state.get(k)) is t for k,t in _kinds.items())
-    if not whole or 'history.batches' not in self.tensors: raise ValueError(msg)
+    s = self.state if isinstance(self.state, dict) else {}
+    if lost := first(k for k,t in _kinds.items() if type(s.get(k)) is not t): raise _no_use(self.folder, lost)
     self._check_settings()
+    self._check_state()
     with _going_on(self.folder): batches,fits = self._kept()
     learn.history.epochs,learn.history.batches,learn.history.fits = self.state['epochs'],batches,fits
     return self.state['done']
@@ -410,6 +411,9 @@ def after_epoch(self:Checkpoint):
 
 # %% ../nbs/05_checkpoint.ipynb #493e2d09
 @patch
+def _weights(self:Checkpoint): return {k[6:]: v for k,v in self.tensors.items() if k.startswith('model.')}
+
+@patch
 def _opt_state(self:Checkpoint):
     "The optimiser's state, as torch takes it"
     ps = [p for g in self.opt.opt.param_groups for p in g['params']]
@@ -419,14 +423,59 @@ def _opt_state(self:Checkpoint):
         _,i,name = k.split('.', 2)
         p = ps[int(i)]
         state.setdefault(int(i), {})[name] = torch.empty_like(p).copy_(v) if v.shape==p.shape else v
-    groups = [g | dict(params=o['params']) for g,o in zip(self.state['groups'], self.opt.opt.state_dict()['param_groups'])]
+    groups = [o | g | dict(params=o['params']) for g,o in zip(self.state['groups'], self.opt.opt.state_dict()['param_groups'])]
     return dict(state=state, param_groups=groups)
+
+# %% ../nbs/05_checkpoint.ipynb #4d7be901
+def _kind(o):
+    "What kind of thing `o` is: a number, whatever its type, a list of kinds, or a type"
+    if isinstance(o, (list,tuple)): return list(map(_kind, o))
+    return float if is_number(o, -math.inf) else type(o)
+
+_simple = float,bool,type(None)
+
+def _fits(v, p):
+    "Can `v` be what the optimiser keeps for the parameter `p`?"
+    if isinstance(v, Tensor): return v.ndim==0 or v.shape==p.shape
+    return _kind(v) in _simple
+
+@patch
+def _odd_opt(self:Checkpoint):
+    "Names of what does not fit the optimiser"
+    groups,state = self.opt.opt.param_groups,self._opt_state()
+    if len(groups)!=len(self.state['groups']): yield 'groups'
+    for new,own in zip(state['param_groups'], groups): yield from (k for k in own if k!='params' and _kind(new[k])!=_kind(own[k]))
+    ps = [p for g in groups for p in g['params']]
+    for i,s in state['state'].items(): yield from (k for k,v in s.items() if i<0 or not _fits(v, ps[i]))
+
+# %% ../nbs/05_checkpoint.ipynb #4d7be902
+def _is_row(o): return isinstance(o, dict) and set(_measured)<=set(o) and all(_kind(v) in _simple for v in o.values())
+
+@patch
+def _odd(self:Checkpoint):
+    "Names of what can't be in a checkpoint of this training"
+    s = self.state
+    if not all(map(_is_row, s['epochs'])): yield 'epochs'
+    if not is_whole(s['done'], most=min(self.learn.fitted.epochs, len(s['epochs']))): yield 'done'
+    if not all(is_whole(o[k], least=0) for o in s.get('fits', []) for k in ('steps','epochs_done')): yield 'fits'
+    if not all(map(is_number, s['scaler'].values())): yield 'scaler'
+    yield from self._odd_opt()
+
+@patch
+def _check_state(self:Checkpoint):
+    "`ValueError` if weights, optimiser, history or random states don't fit; nothing is changed"
+    _check_fit(get_model(self.learn.model), self._weights(), self.folder)
+    with _going_on(self.folder):
+        odd,now = first(self._odd()),_random_states()
+        try: _set_random_states(self.state['random'][_rank()])
+        finally: _set_random_states(now)
+    if odd: raise _no_use(self.folder, odd)
 
 # %% ../nbs/05_checkpoint.ipynb #9cc8d137
 @patch
 def restore(self:Checkpoint):
     "Weights, optimiser and scaler as they were; random states follow when the first epoch begins"
-    load_weights(get_model(self.model), {k[6:]: v for k,v in self.tensors.items() if k.startswith('model.')}, self.folder)
+    load_weights(get_model(self.model), self._weights(), self.folder)
     with _going_on(self.folder):
         self.opt.opt.load_state_dict(self._opt_state())
         if self.state['scaler'] and hasattr(self.learn, 'scaler'): self.learn.scaler.load_state_dict(self.state['scaler'])
