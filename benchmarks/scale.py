@@ -1,6 +1,6 @@
 """Memory of large sets: 20,000 pictures of 224x224 and 100,000 of 64x64, prepared, trained on and explained; and maps in a stream
 
-    OMP_NUM_THREADS=1 python benchmarks/scale.py [--what px224,px64,stream] [--width 16] [--folder DIR] [--out FILE]
+    OMP_NUM_THREADS=1 python benchmarks/scale.py [--what px224,px64,stream] [--width 8] [--folder DIR] [--out FILE]
 
 - px224, px64: a folder of JPEG files, all different, four fifths of them to train on. `prepare` is `cifar_dls`, which reads it for
   the first time, and `part` that of three quarters of each set; `train` is `train_run`, left after some batches of the epoch but
@@ -10,8 +10,9 @@
 
 Each step is a process of its own that is watched from here: `peak_gb` is its VmHWM, as the kernel has it. Of that, `mapped_gb` are
 pages of the arrays of pictures, which the kernel takes away when it needs them; `beyond_gb` are all others: the most anonymous memory
-(fifty samples a second) and the most of libraries and other files (one every other second). Memory of a training step grows with pictures
-in a batch, their pixels and the network's width, so these stand beside it. A file that is there keeps its other parts.
+(fifty samples a second) and the most of libraries and other files (one every other second), and no less than the peak without what
+is mapped. Memory of a training step grows with pictures in a batch, their pixels and the network's width, so these stand beside it.
+A file that is there keeps its other parts.
 """
 import itertools, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -88,7 +89,7 @@ def watch(p, home):
         except (FileNotFoundError, ProcessLookupError): now = {}
         most,i = {k: max(v, now.get(k, 0)) for k,v in most.items()},i+1
         time.sleep(.02)
-    beyond = most['RssAnon']+most['other']
+    beyond = max(most['RssAnon']+most['other'], most['VmHWM']-most['mapped'])
     return {k: round(v, 3) for k,v in dict(peak_gb=most['VmHWM'], mapped_gb=most['mapped'], beyond_gb=beyond).items()}
 
 def alone(step, home, **kwargs):
@@ -118,7 +119,7 @@ def of_stream(tmp, width):
 @call_parse
 def main(
     what:str='px224,px64,stream', # Parts to measure
-    width:int=16, # Channels of the network's first stage
+    width:int=8, # Channels of the network's first stage
     folder:str='', # Where there is room for 8 GB of pictures, arrays and runs, which are removed; by default that of temporary files
     out:str='scale.json', # JSON file
     step:str='', # What a process of its own is started with

@@ -443,7 +443,7 @@ def _channels(t, found, grids): return [_read_by(grids[k], t.ran[_name_of(t.mode
 # %% ../nbs/11_cam.ipynb #0c02fa52
 def _held(t):
     "How many numbers of a picture a network holds for the way back: all that its innermost modules put out"
-    return sum(r.times*math.prod(r.shape)//3 for k,r in t.ran.items() if not t.parts[k])
+    return max(1, sum(r.times*math.prod(r.shape)//3 for k,r in t.ran.items() if not t.parts[k]))
 
 def _slice_size(x, masked, held):
     "How many pictures go through at once, in slices of equal size, if each is `masked` that often, and leaves numbers that are `held`"
