@@ -180,6 +180,25 @@ def test_broken_picture_leaves_nothing(tmp_path, cache):
     with pytest.raises(ValueError, match='002.png'): cached_images(picture_files(path), path, 8)
     assert sorted(o.name for o in cache.rglob('*') if o.is_file())==['lock','of']
 
+def test_many_are_not_held(tmp_path, cache, monkeypatch):
+    "Some of the pictures, where these are many: mapped from a file without a name, or in memory, if there is no place for one"
+    path = folder(tmp_path/'data')/'train'
+    fs = picture_files(path)
+    def some(kind):
+        res = cached_images(fs[4:1:-1], path, 8)
+        assert type(res) is kind
+        np.testing.assert_array_equal(res, read_images(fs[4:1:-1], 8))
+    some(np.ndarray)
+    monkeypatch.setattr(data, '_many', 3*8*8*3)
+    some(np.memmap)   # from their files
+    assert not [o for o in cache.rglob('*') if o.is_file()]
+    cached_images(fs, path, 8)
+    some(np.memmap)   # from what is kept
+    assert sorted(o.name for o in cache.rglob('*') if o.is_file())==sorted([kept(cache)[0].name,'lock','of'])
+    def full(**kwargs): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(data.tempfile, 'TemporaryFile', full)
+    some(np.ndarray)
+
 def test_what_is_gone_is_not_kept(tmp_path, cache):
     paths = [folder(tmp_path/o)/'train' for o in ('one','two')]
     for o in paths: cached_images(picture_files(o), o, 8)
