@@ -9,7 +9,7 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
            'find_logits', 'Given', 'giving_logits']
 
 # %% ../nbs/03_models.ipynb #1f86827d
-import threading
+import re, threading
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from weakref import WeakKeyDictionary
@@ -187,7 +187,10 @@ def _alone(model):
         yield
 
 # %% ../nbs/03_models.ipynb #48be7685
-def _fresh_inputs(module, xs): return tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs)
+def _fresh_inputs(shapes, module, xs):
+    xs = tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs)
+    shapes[:] = [list(o.shape) for o in xs if isinstance(o, torch.Tensor)]
+    return xs
 
 def _check_weights(model):
     "`ValueError` for weights that are not there yet"
@@ -214,14 +217,25 @@ def _frozen(model):
         for m,f in compiled: m._compiled_call_impl = f
         for p,o in wants: p.requires_grad_(o)
 
+# %% ../nbs/03_models.ipynb #5d1c7a08
+@contextmanager
+def _right_channels(shapes):
+    "`ValueError` in place of torch's error, if pictures, of the last of `shapes`, have another number of channels than the model takes"
+    try: yield
+    except RuntimeError as e:
+        m = re.search(r'expected input(\[[\d, ]+\]) to have (\d+) channels', str(e))
+        if not m or m[1] not in map(str, shapes): raise
+        raise ValueError(f'pictures are {_dims(shapes[0])}, and the model takes n x {m[2]} x height x width: give such pictures') from e
+
 @contextmanager
 def untouched(
     model:nn.Module # In any mode, frozen or not
 ):
     "`model` in evaluation mode, not compiled, weights frozen, and its input a copy, for the length of the block"
-    with _alone(model), _frozen(model):
-        copies = model.register_forward_pre_hook(_fresh_inputs)   # which it may change in place
-        again = 'the model computes layers again on the way back (gradient checkpointing), where no map can be drawn'
+    shapes = []
+    again = 'the model computes layers again on the way back (gradient checkpointing), where no map can be drawn'
+    with _alone(model), _frozen(model), _right_channels(shapes):
+        copies = model.register_forward_pre_hook(partial(_fresh_inputs, shapes))   # which it may change in place
         try: yield model
         except RuntimeError as e:
             if 'torch.utils.checkpoint' not in str(e): raise
