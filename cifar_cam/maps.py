@@ -181,14 +181,14 @@ _a_cmap = _is_cmap,"a colour map of matplotlib's, by its name"
 
 @patch
 def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
-    "Colours, and their weights, n x height x width x 3 and 1"
+    "Colours, and their weights, height x width x 3 and 1, of one picture after the other: floats are many bytes"
     check_args(allowed.share, alpha=alpha)
     check_args(or_none(_a_cmap), cmap=cmap)
     check_args(allowed.flag, native=native, shared_scale=shared_scale)
     cmap = ifnone(cmap, 'RdBu_r' if shared_scale else 'inferno')
     cm = cmap if callable(cmap) else mpl.colormaps[cmap]
     v = (self.shared if shared_scale else self.heat)(layer, size, native)
-    return cm((v+1)/2 if shared_scale else v)[...,:3],alpha*np.abs(v)[...,None]
+    for o in v: yield cm((o+1)/2 if shared_scale else o)[...,:3],alpha*np.abs(o)[...,None]
 
 @patch
 def overlay(self:CamMaps,
@@ -202,8 +202,8 @@ def overlay(self:CamMaps,
     "The maps of `layer` blended into the pictures; where a map is empty, the picture is untouched"
     a = _pictures(images)
     if len(a)!=len(self): raise ValueError(f'{len(a)} images for {len(self)} maps: give the pictures that the maps are of')
-    colour,w = self._tint(layer, a.shape[1:3], alpha, cmap, native, shared_scale)
-    return (255*((1-w)*a + w*colour)).round().astype(np.uint8)
+    tints = self._tint(layer, a.shape[1:3], alpha, cmap, native, shared_scale)
+    return np.stack([(255*((1-w)*o + w*colour)).round().astype(np.uint8) for o,(colour,w) in zip(a, tints)])
 
 # %% ../nbs/10_maps.ipynb #baa3153f
 @patch
@@ -216,8 +216,8 @@ def rgba(self:CamMaps,
     shared_scale:bool=False # As for `overlay`
 ) -> np.ndarray: # n x height x width x 4, uint8
     "What `overlay` lays over the pictures, to be laid over them elsewhere; transparent where a map is empty"
-    tint = np.concatenate(self._tint(layer, size, alpha, cmap, native, shared_scale), -1)
-    return (255*tint).round().astype(np.uint8)
+    tints = self._tint(layer, size, alpha, cmap, native, shared_scale)
+    return np.stack([(255*np.concatenate(o, -1)).round().astype(np.uint8) for o in tints])
 
 # %% ../nbs/10_maps.ipynb #0a33d766
 def _tile(ax, im, title='', below=''):

@@ -146,10 +146,10 @@ def _source(name):
 
 # %% ../nbs/15_report.ipynb #a6d3917e
 def _render(page, styles, scripts, **context):
-    "A page with its styles and scripts inside, and the checksum that its rules know the script by"
+    "The parts of a page with its styles and scripts inside, and the checksum that its rules know the script by"
     css,js = (Markup(''.join(map(_source, o))) for o in (styles,scripts))   # not escaped: the package's own
     sha = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
-    return _env.get_template(page).render(css=css, js=js, sha=sha, **context)
+    return _env.get_template(page).generate(css=css, js=js, sha=sha, **context)
 
 # %% ../nbs/15_report.ipynb #b0e4f7a2
 def _listed(d):
@@ -282,7 +282,7 @@ def report(self:CAMInterpretation,
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
                    **self._about(title, today, doubt), **self._figures(), **gallery)
-    with staged(folder) as tmp: (tmp/'report.html').write_text(page, encoding='utf-8')
+    with staged(folder) as tmp, (tmp/'report.html').open('w', encoding='utf-8') as f: f.writelines(page)
     return PagePath(folder)/'report.html'
 
 # %% ../nbs/15_report.ipynb #a40e97d6
