@@ -4,6 +4,7 @@ from .files import *
 from .augment import *
 from .data import *
 from .models import *
+from .arch import *
 from .recipe import *
 from .checkpoint import *
 from .learner import *
