@@ -18,6 +18,7 @@ from .imports import *
 from .files import *
 from .files import _read
 from .layouts import *
+from .layouts import _a_pct, _a_resize
 from .augment import AlbumentationsTransform, BatchAug
 
 # %% ../nbs/03_data.ipynb #a5fea971
@@ -29,7 +30,7 @@ class Square(Transform):
         resize:str='crop' # 'crop': the middle square, 'squish', or 'pad' with black
     ):
         check_args(allowed.size, size=size)
-        check_args(a_resize, resize=resize)
+        check_args(_a_resize, resize=resize)
         super().__init__()
         self.size,self.resize = size,str(resize)
     def encodes(self, o:PILImage):
@@ -60,6 +61,7 @@ class _Finder:
         if self.labels: raise ValueError(f'{fn} is not in the table, which has the labels: give pictures that are, or no labels')
         return class_name(fn)
 
+# %% ../nbs/03_data.ipynb #f1d3b10c
 def cifar_block(
     augs=None, # For training pictures: albumentations, an `AlbumentationsTransform`, or `device_augs()`; None for none
     size:int=32, # Height and width in pixels
@@ -73,7 +75,7 @@ def cifar_block(
     "CIFAR-10, or pictures of your own, as an ordinary fastai `DataBlock` over files"
     check_args(allowed.stats, stats=stats)
     check_args(or_none(allowed.whole), n_train=n_train, n_valid=n_valid)
-    check_args(a_pct, valid_pct=valid_pct)
+    check_args(_a_pct, valid_pct=valid_pct)
     check_args(allowed.seed, seed=seed)
     on_device = L(augs).filter(lambda o: isinstance(o, BatchAug))
     msg = 'augs mixes albumentations with batch augmentations: give one kind'
@@ -119,7 +121,7 @@ def read_images(
 ) -> np.ndarray: # uint8, n x size x size x 3
     "Read `files` into one array, in threads"
     check_args(allowed.size, size=size)
-    check_args(a_resize, resize=resize)
+    check_args(_a_resize, resize=resize)
     check_args(_a_list_of_files, files=files)
     res = np.empty((len(files),size,size,3), np.uint8)
     _check_deep(_read_into(res, files, size, resize))
@@ -251,7 +253,7 @@ def cached_images(
     check_args(_a_list_of_files, files=files)
     check_args(allowed.path, folder=folder)
     check_args(allowed.size, size=size)
-    check_args(a_resize, resize=resize)
+    check_args(_a_resize, resize=resize)
     check_value('every', every, lambda o: o is None or _a_list_of_files[0](o), f'{_a_list_of_files[1]}, or None')
     every = picture_files(folder) if every is None else L(every).map(Path)
     at = {f:i for i,f in enumerate(every)}
