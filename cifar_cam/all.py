@@ -5,6 +5,7 @@ from .layouts import *
 from .augment import *
 from .data import *
 from .models import *
+from .arch import *
 from .recipe import *
 from .checkpoint import *
 from .learner import *
