@@ -1,6 +1,7 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
 from .imports import *
 from .files import *
+from .layouts import *
 from .augment import *
 from .data import *
 from .models import *

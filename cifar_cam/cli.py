@@ -45,7 +45,7 @@ def _command():
 # %% ../nbs/20_cli.ipynb #3962a91f
 @call_parse
 def train(
-    data:str='cifar10', # cifar10, digits (offline), or a folder or .tgz with train/<class>/ and test/<class>/
+    data:str='cifar10', # cifar10, digits (offline), a folder with train/<class>/ and test/<class>/ or with classes alone, a CSV, an archive
     out:str='', # Run folder; by default a new one under runs/
     recipe:str='baseline', # Recipe
     epochs:whole=None, # Passes over the training set; by default the recipe's, for the digits 4, two of them slower
@@ -60,6 +60,8 @@ def train(
     seed:int=1, # Decides weights, order and augmentation
     precision:str='auto', # auto, fp32, bf16 or fp16
     size:whole=None, # Height and width of the pictures in pixels; by default the network's own, 32 for this project's resnet18
+    valid_pct:float=.2, # The share of the pictures to hold out, where they have no split
+    resize:str='crop', # What becomes of pictures that are not square: crop, squish or pad
     augs:str='', # Augmentations: baseline, crop, cutout or none; by default the recipe's
     flip:_yes_no=None, # Mirror pictures: yes or no; by default as the recipe, but not digits, letters, and what is called left and right
     workers:int=None, # Processes that prepare batches
