@@ -206,7 +206,7 @@ def becomes(self:Pictures,
     sizes = sorted(filter(None, {_size_of(o) for o in looked}), key=math.prod)
     seen = ['x'.join(map(str, o)) for o in sizes]
     what = f'{len(seen)} sizes from {seen[0]} to {seen[-1]}' if seen[1:] else ''.join(seen)
-    if len(looked)<len(files): what += f' (of {len(looked)} looked at)'
+    if len(looked)<len(files): what += f' ({len(looked)} looked at)'
     if sizes==[(size,size)]: return what
     return ' → '.join([what] + [_ways[resize]]*any(w!=h for w,h in sizes) + [f'{size}x{size}'])
 
