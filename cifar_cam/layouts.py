@@ -154,6 +154,8 @@ def some(self:Pictures,
     seed:int=1 # Decides which
 ) -> Pictures:
     "The same with fewer pictures"
+    check_args(or_none(allowed.whole), n_train=n_train, n_valid=n_valid)
+    check_args(allowed.seed, seed=seed)
     of,chosen = dict(zip(self.table.file, self.table.label)),set(self.files('test'))
     for split,name,n in zip(('train','valid'), self.names, (n_train,n_valid)):
         where = self.path/name if self.layout=='folders' else f'the {name} set of {self.path}'
