@@ -160,7 +160,7 @@ door('run_config', run_config, lambda: dict(folder=W.run), folder='path')
 door('load_run', load_run, lambda: dict(folder=W.run), folder='path', precision='word?', model='module?')
 door('save_run', lambda **k: W.learn.save_run(**k), lambda: dict(folder=W.home/'saved'), folder='fresh')
 door('train_run', train_run, None, data='path', out='fresh', recipe='word', epochs='whole?', n_train='whole?', n_valid='whole?',
-     width='whole', bs='whole?', lr='above?', seed='seed', precision='word', size='size', workers='zero?',
+     width='whole?', bs='whole?', lr='above?', seed='seed', precision='word', size='size?', workers='zero?',
      resume='flag', compile='flag', tensorboard='flag', wandb='flag', valid_pct='pct', resize='word')
 door('class_index', class_index, lambda: dict(c='a', vocab=['a','b']), c='klass')
 door('as_probs', as_probs, lambda: dict(preds=torch.tensor([[.5,.5]]), vocab=['a','b'], how='this'), preds='bytes', known='flag')
