@@ -39,8 +39,8 @@ def home(tmp_path_factory):
     home = tmp_path_factory.mktemp('data')
     photos(home/'flat')
     fs = sorted((home/'flat').rglob('*.jpg'))
- 
-      pd.DataFrame(dict(file=[o.relative_to(home) for o in fs], label=[int(o.parent.name[-1]) for o in fs])).to_csv(home/'flat.csv', index=False)
+    rows = dict(file=[o.relative_to(home) for o in fs], label=[int(o.parent.name[-1]) for o in fs])
+    pd.DataFrame(rows).to_csv(home/'flat.csv', index=False)
     for i,o in enumerate(fs):
         to = home/'three'/('train','train','train','valid','test')[i%5]/o.parent.name
         to.mkdir(parents=True, exist_ok=True)
@@ -240,8 +240,8 @@ BAD = dict(
     no_classes=(lambda t: small(t, x=3)/'x', '3 pictures in .*give each class a folder'),
     one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"), deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
     deeper=(lambda t: small(t, in_cat=2, in_dog=2), 'give .*/in;'), empty_class=(lambda t: small(t, cat=2, dog=0), 'dog has no pictures'),
-    singles=(lambda t: small(t, cat=1, dog=1), 'none is left to validate'), capital=(lambda t: small(t, Train_cat=2, Val_cat=2),
-    'call it train'),
+    singles=(lambda t: small(t, cat=1, dog=1), 'none is left to validate'),
+    capital=(lambda t: small(t, Train_cat=2, Val_cat=2), 'call it train'),
     no_train=(lambda t: small(t, valid_cat=2, test_cat=2), 'no folder train'),
     loose=(lambda t: small(small(t, cat=2, dog=2), **{'': 1}), 'is in no class'),
     odd_name=(lambda t: small(t, train_cat=2, train_dog=2, validation_cat=2, validation_dog=1), 'call it valid or test'),
