@@ -118,9 +118,9 @@ def from_learner(cls:CAMInterpretation,
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
     n,(best,part) = len(learn.dls.loaders),_part(learn)
     ds_idx = ifnone(ds_idx, best)
-    part = part if dl is None and ds_idx in (best,best-n) else None
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
     if dl is None and not is_whole(ds_idx, -n, n-1): raise ValueError(msg)
+    part = part if dl is None and ds_idx in (best,best-n) else None
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     check_labels(dl, vocab)
     vocab = class_names(dl, vocab)

@@ -154,6 +154,8 @@ def some(self:Pictures,
     seed:int=1 # Decides which
 ) -> Pictures:
     "The same with fewer pictures"
+    check_args(or_none(allowed.whole), n_train=n_train, n_valid=n_valid)
+    check_args(allowed.seed, seed=seed)
     of,chosen = dict(zip(self.table.file, self.table.label)),set(self.files('test'))
     for split,name,n in zip(('train','valid'), self.names, (n_train,n_valid)):
         where = self.path/name if self.layout=='folders' else f'the {name} set of {self.path}'
@@ -206,7 +208,7 @@ def becomes(self:Pictures,
     sizes = sorted(filter(None, {_size_of(o) for o in looked}), key=math.prod)
     seen = ['x'.join(map(str, o)) for o in sizes]
     what = f'{len(seen)} sizes from {seen[0]} to {seen[-1]}' if seen[1:] else ''.join(seen)
-    if len(looked)<len(files): what += f' (of {len(looked)} looked at)'
+    if len(looked)<len(files): what += f' ({len(looked)} looked at)'
     if sizes==[(size,size)]: return what
     return ' → '.join([what] + [_ways[resize]]*any(w!=h for w,h in sizes) + [f'{size}x{size}'])
 

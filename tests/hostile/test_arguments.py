@@ -28,6 +28,7 @@ kinds = dict(
     share = [-.1, 2, nan, inf, '0.5', None, *odd],
     number = [-1, nan, inf, '0.5', None, *odd],
     above = [0, -1, nan, inf, '0.5', None, *odd],
+    pct = [0, 1, -.1, 2, nan, inf, '0.2', None, *odd],
     flag = ['', 'no', 'False', 0, 1, 2.5, nan, None, [], {}, object(), b'no', np.array([True,False])],
     word = ['', 'nosuch', 5, 2.5, [], {}, object(), b'nosuch', None, np.array([1,2])],
     path = ['', 'nosuch/at/all', 0, 2.5, [], {}, object(), b'nosuch', 'a\0b', True, None],
@@ -123,14 +124,18 @@ door('RandomGrey', RandomGrey, dict, p='share')
 door('RandomCutOut', RandomCutOut, dict, length='zero', fill='fill', p='share', inside='flag')
 door('RandomAffine', RandomAffine, dict, shift='share', scale='share', degrees='number', p='share')
 door('device_augs', device_augs, dict, size='size', mean='colour', crop='zero', cutout='flag')
-door('Square', Square, lambda: dict(size=16), size='size')
-door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?', n_valid='whole?', seed='seed')
-door('read_images', read_images, lambda: dict(files=W.files, size=16), files='files', size='size')
+door('find_pictures', find_pictures, lambda: dict(data=W.data), data='path', n_train='whole?', n_valid='whole?', valid_pct='pct', seed='seed')
+door('becomes', lambda **k: find_pictures(W.data).becomes(**k), dict, size='size', resize='word', n='whole')
+door('some', lambda **k: find_pictures(W.data).some(**k), dict, n_train='whole?', n_valid='whole?', seed='seed')
+door('Square', Square, lambda: dict(size=16), size='size', resize='word')
+door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?', n_valid='whole?', seed='seed', valid_pct='pct', resize='word')
+door('read_images', read_images, lambda: dict(files=W.files, size=16), files='files', size='size', resize='word')
 door('image_stats', image_stats, lambda: dict(images=W.images), images='bytes')
-door('cached_images', cached_images, lambda: dict(files=W.files, folder=W.data/'train', size=16), files='files', folder='path', size='size')
+door('cached_images', cached_images, lambda: dict(files=W.files, folder=W.data/'train', size=16), files='files', folder='path', size='size',
+     resize='word')
 door('ArrayDL', ArrayDL, lambda: dict(dataset=W.dls.train_ds, images=W.images), images='bytes', seed='seed')
 door('cifar_dls', cifar_dls, lambda: dict(path=W.data, bs=4, size=16, n_train=4, n_valid=4), path='path', bs='whole', n_train='whole?',
-     n_valid='whole?', seed='seed', size='size', stats='stats', num_workers='zero?', device='device')
+     n_valid='whole?', seed='seed', size='size', stats='stats', num_workers='zero?', device='device', valid_pct='pct', resize='word')
 door('BasicBlock', BasicBlock, lambda: dict(ni=2, nf=2), ni='whole', nf='whole', stride='whole')
 door('ResNet18', ResNet18, lambda: dict(width=2), n_out='whole', width='whole', dropout='share')
 door('cifar_resnet18', cifar_resnet18, lambda: dict(width=2), n_out='whole', width='whole', dropout='share')
@@ -155,8 +160,8 @@ door('run_config', run_config, lambda: dict(folder=W.run), folder='path')
 door('load_run', load_run, lambda: dict(folder=W.run), folder='path', precision='word?', model='module?')
 door('save_run', lambda **k: W.learn.save_run(**k), lambda: dict(folder=W.home/'saved'), folder='fresh')
 door('train_run', train_run, None, data='path', out='fresh', recipe='word', epochs='whole?', n_train='whole?', n_valid='whole?',
-     width='whole', bs='whole?', lr='above?', seed='seed', precision='word', size='size', workers='zero?',
-     resume='flag', compile='flag', tensorboard='flag', wandb='flag')
+     width='whole?', bs='whole?', lr='above?', seed='seed', precision='word', size='size?', workers='zero?',
+     resume='flag', compile='flag', tensorboard='flag', wandb='flag', valid_pct='pct', resize='word')
 door('class_index', class_index, lambda: dict(c='a', vocab=['a','b']), c='klass')
 door('as_probs', as_probs, lambda: dict(preds=torch.tensor([[.5,.5]]), vocab=['a','b'], how='this'), preds='bytes', known='flag')
 door('to_see', to_see, lambda: dict(x=np.zeros((2,8,8,3)), known=True), x='images')
@@ -191,7 +196,7 @@ door('centred_blob', centred_blob, lambda: dict(size=(8,8)), size='pair')
 door('faithfulness', faithfulness, lambda: dict(model=W.net, maps=W.maps, images=W.x, metrics=['drop']), model='module', maps='module',
      images='pictures', metrics='word?', n_mosaics='whole', seed='seed', each='flag')
 door('logit_ledger', logit_ledger, lambda: dict(model=W.net, x=W.x), model='module', x='pictures', targets='targets', layer='layers')
-door('from_learner', CAMInterpretation.from_learner, lambda: dict(learn=W.learn), learn='module', ds_idx='word', dl='module?')
+door('from_learner', CAMInterpretation.from_learner, lambda: dict(learn=W.learn), learn='module', ds_idx='word?', dl='module?')
 door('inputs', lambda **k: W.interp.inputs(**k), lambda: dict(idxs=[0]), idxs='idxs')
 door('pictures', lambda **k: W.interp.pictures(**k), lambda: dict(idxs=[0]), idxs='idxs')
 door('interp[]', lambda idxs: W.interp[idxs], lambda: dict(idxs=[0]), idxs='idxs')
@@ -277,7 +282,10 @@ cases = [
     (lambda: cifar_block(augs=5), 'albumentations'),
     (lambda: cifar_block(augs=[RandomFlip(), 5]), 'one kind'),
     (lambda: cifar_dls(W.data, augs='nosuch'), 'albumentations'),
-    (lambda: cifar_dls(W.home/'file'), 'no folder'),
+    (lambda: cifar_dls(W.home/'file'), 'not a complete archive'),
+    (lambda: cifar_dls(W.home/'nosuch'), 'no file or folder'),
+    (lambda: find_pictures(W.home/'empty'), 'taken are'),
+    (lambda: find_pictures(pd.DataFrame(dict(file=['a']))), 'no column label'),
     (lambda: cifar_dls(W.data, device='nosuch'), 'device'),
     (lambda: cached_images(W.files, W.data/'test'), 'folder'),
     (lambda: ArrayDL(W.dls.train_ds, W.images[:3]), 'images'),

@@ -21,6 +21,7 @@ numbers = ['0', '-1', '2.5', 'two', '', 'nan', 'inf', '1e3', '0x10', '1_000', ' 
 bad = dict(epochs=numbers, n_train=[*numbers, '999999', '9'*40], n_valid=[*numbers, '999999'], width=[*numbers, '1025', '9'*40], bs=numbers,
     size=[*numbers, '15', '513', '9'*40], k=[*numbers, '101'], lr=['0', '-1', 'nan', 'inf', 'x', '', '1e999'],
     seed=['-1', '2.5', 'x', '', '4294967296', '9'*40], workers=['-1', '2.5', 'x', ''], mistakes=['-1', '1001', '2.5', 'x', ''],
+    valid_pct=['0', '1', '-0.1', '2', '20%', 'nan', 'inf', '', 'x'], resize=['', 'Crop', 'fit', 'crop ', '1'],
     precision=['', 'fp7', 'FP32', '32', 'fp16 '],
     recipe=['', 'nosuch', 'Baseline', 'fast ', '{}'], method=['', 'nosuch', 'GradCAM;ls', '../x'],
     layers=['nosuch', 'layer9', '.', 'layer4.nosuch', 'layer1,nosuch', '*'], target=['nosuch', '99', '-1', '2.5', 'PREDICTED'],

@@ -1,0 +1,304 @@
+"Data as people have it: 300 photos of 200x150, held in all ways, in class folders, in a table and in three sets; and what is refused"
+import json, os, re, shutil, tarfile, warnings, zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from cifar_cam.cli import main
+from cifar_cam.data import cifar_block, cifar_dls
+from cifar_cam.files import load_rgb
+from cifar_cam.interp import CAMInterpretation
+from cifar_cam.layouts import Pictures, find_pictures
+from cifar_cam.report import explain_run
+from cifar_cam.run import load_run, run_config, train_run
+
+SMALL = dict(width=8, epochs=1, size=16)
+BACK = 'FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_90 TRANSVERSE ROTATE_270'.split()   # of EXIF's 2 to 8
+
+def photos(path, n=100):
+    "Parts of two photos, and drawn discs, 200x150, stored as a camera stores them in each of the eight ways of holding it"
+    rng,sources = np.random.default_rng(0),[Image.fromarray(o) for o in load_sample_images().images]
+    yy,xx = np.mgrid[:150,:200]
+    for c in range(3):
+        (path/f'class {c}').mkdir(parents=True)
+        for i in range(n):
+            x,y = rng.integers(40, 110, 2)
+            disc = np.where(((xx-x)**2+(yy-y)**2<900)[...,None], (250,220,30), rng.integers(0, 200, 3)).astype(np.uint8)
+            im = sources[c].crop((x,y,x+400,y+300)).resize((200,150)) if c<2 else Image.fromarray(disc)
+            if i%8: im = im.transpose(Image.Transpose[BACK[i%8-1]])
+            exif = Image.Exif()
+            exif[0x112] = i%8+1
+            im.save(path/f'class {c}'/f'{i}.jpg', exif=exif)
+    return path
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    "flat/, flat.csv and three/ with the same photos"
+    home = tmp_path_factory.mktemp('data')
+    photos(home/'flat')
+    fs = sorted((home/'flat').rglob('*.jpg'))
+    rows = dict(file=[o.relative_to(home) for o in fs], label=[int(o.parent.name[-1]) for o in fs])
+    pd.DataFrame(rows).to_csv(home/'flat.csv', index=False)
+    for i,o in enumerate(fs):
+        to = home/'three'/('train','train','train','valid','test')[i%5]/o.parent.name
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copy(o, to)
+    return home
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch): monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'home'))
+
+def small(path, size=(20,15), **folders):
+    "A few pictures: `small(path, train_cat=2)` makes two in path/train/cat"
+    for k,(name,n) in enumerate(folders.items()):
+        to = path/name.replace('_', '/')
+        to.mkdir(parents=True, exist_ok=True)
+        for i in range(n): Image.new('RGB', size, (60*k%256,i,9)).save(to/f'{i}.png')
+    return path
+
+def said(f, *args, **kwargs):
+    with warnings.catch_warnings(record=True) as o:
+        warnings.simplefilter('always')
+        res = f(*args, **kwargs)
+    return [str(w.message) for w in o if w.category is UserWarning],res
+
+# trained on
+
+def test_flat(home, tmp_path, capsys):
+    learn = train_run(home/'flat', tmp_path/'run', **SMALL)
+    out,src = capsys.readouterr().out,run_config(tmp_path/'run')['data']
+    assert re.search(r'300 pictures, 3 classes, no split: 20 % held out by `valid_pct`, \d+ to train on and \d+ to validate; '
+                     r'200x150 \(20 looked at\) → centre square → 16x16', out), out
+    assert src['layout']=='classes' and src['valid_pct']==.2 and src['resize']=='crop' and src['n_train']+src['n_valid']==300
+    split = pd.read_csv(tmp_path/'run'/'split.csv')
+    assert split.split.value_counts().to_dict()==dict(train=src['n_train'], valid=src['n_valid'])
+    assert set(split.label)=={'class 0','class 1','class 2'} and split.file[0]=='class 0/0.jpg'
+    words,back = said(load_run, tmp_path/'run')
+    assert not words and back.dls.source==learn.dls.source
+
+def test_turned_upright(home):
+    "Photos are wide, however the camera was held, and their middle is what is read"
+    dls = cifar_dls(home/'flat', size=16)
+    fs,images = dls.train.items[::7],dls.train.images[::7]
+    assert {Image.open(o).size for o in fs}=={(200,150),(150,200)} and {load_rgb(o).size for o in fs}=={(200,150)}
+    middles = [load_rgb(o).crop((25,0,175,150)).resize((16,16), Image.Resampling.BILINEAR) for o in fs]
+    a,b = (o[:,2:-2,2:-2].astype(int) for o in (images, np.stack(list(map(np.asarray, middles)))))   # at the edge, what was cut off is seen
+    np.testing.assert_allclose(a, b, atol=2)
+    assert dls.found.becomes(16, n=300)=='200x150 → centre square → 16x16'
+
+def test_table(home, tmp_path, capsys):
+    learn = train_run(home/'flat.csv', tmp_path/'run', resize='pad', **SMALL)
+    assert 'padded with black' in capsys.readouterr().out and learn.dls.vocab==[0,1,2]
+    assert (learn.dls.valid.images[:,0]==0).all(), 'the bars'
+    words,back = said(load_run, tmp_path/'run')
+    assert not words and back.dls.source==learn.dls.source and back.dls.vocab==[0,1,2]
+    assert back.dls.train.after_item.fs[0].resize=='pad'
+
+def test_frame(home, tmp_path, monkeypatch):
+    "A `DataFrame` is kept in split.csv, its split and labels as they are, and read again from elsewhere"
+    monkeypatch.chdir(home)
+    df = pd.read_csv('flat.csv').assign(label=lambda o: o.label>0, split=['Train','Validation','TEST']*100)
+    learn = train_run(df, tmp_path/'run', **SMALL)
+    assert learn.dls.vocab==[False,True] and [len(o.dataset) for o in learn.dls]==[100]*3
+    monkeypatch.chdir(tmp_path)
+    words,back = said(load_run, tmp_path/'run')
+    assert not words and back.dls.source==learn.dls.source and back.dls.vocab==[False,True]
+
+def test_labels_stay_text(tmp_path):
+    "A column of texts that look like numbers"
+    small(tmp_path/'data', cat=4, dog=4)
+    df = pd.DataFrame(dict(file=[str(o) for o in sorted((tmp_path/'data').rglob('*.png'))], label=['1','10']*2+['2']*4))
+    learn = train_run(df, tmp_path/'run', **SMALL)
+    back = load_run(tmp_path/'run')
+    assert learn.dls.vocab==['1','10','2']==back.dls.vocab
+
+def test_three(home, tmp_path):
+    "valid is looked at while training; mistakes and report are of test, and all that is kept says so"
+    learn = train_run(home/'three', tmp_path/'run', **SMALL)
+    src = run_config(tmp_path/'run')['data']
+    assert (src['sets'],src['n_train'],src['n_valid'],src['n_test'])==(['train','valid','test'],180,60,60)
+    assert not (tmp_path/'run'/'split.csv').exists()
+    assert json.loads((tmp_path/'run'/'metrics.json').read_text())['set']=='valid'
+    interp = explain_run(tmp_path/'run', k=2, mistakes=3)
+    assert len(interp.table)==60 and all(o.startswith('test/') for o in interp.table.file)
+    assert 'set: test, of which nothing was seen in training; valid was looked at' in repr(interp)
+    assert json.loads((tmp_path/'run'/'metrics.json').read_text())['set']=='test'
+    page = (tmp_path/'run'/'report.html').read_text()
+    assert 'of which nothing was seen in training' in page and '60 to test' in page
+    assert 'set:' not in repr(CAMInterpretation.from_learner(learn, 1)) and len(CAMInterpretation.from_learner(learn, ds_idx=0).table)==180
+
+def test_in_the_shell(home, tmp_path, capsys):
+    args = ['train', '--data', str(home/'flat'), '--out', str(tmp_path/'run'), '--width', '2', '--epochs', '1', '--size', '16']
+    assert main([*args, '--valid-pct', '0.5', '--resize', 'squish', '--n-train', '30'])==0
+    out = capsys.readouterr().out
+    assert '50 % held out by --valid-pct, 30 of ' in out and 'squished' in out
+    assert main([*args, '--valid-pct', '0.5', '--resize', 'squish', '--n-train', '30', '--resume'])==0
+    for more,why in (['--resize=pad'],'resize squish'),(['--resize=squish', '--valid-pct=0.4'],'with n_train 30'):
+        assert main([*args, '--resume', *more])==1
+        assert why in capsys.readouterr().err
+
+# what stays
+
+def test_added_pictures_change_no_run(tmp_path):
+    path = small(tmp_path/'data', cat=20, dog=20)
+    learn = train_run(path, tmp_path/'run', **SMALL)
+    small(path, size=(21,15), cat=60, fish=3)
+    (path/'cat'/'0.png').rename(path/'cat'/'moved.png')
+    with pytest.raises(ValueError, match='there is no file .*0.png'): load_run(tmp_path/'run')
+    (path/'cat'/'moved.png').rename(path/'cat'/'0.png')
+    words,back = said(load_run, tmp_path/'run')
+    assert back.dls.found.sets()==learn.dls.found.sets() and len(back.dls.vocab)==2
+    assert not [o for o in words if 'changed' in o]   # their pixels are the same
+    Image.new('RGB', (20,15), 'white').save(path/'cat'/'1.png')
+    assert any('they have changed since' in o for o in said(load_run, tmp_path/'run')[0])
+
+def test_run_of_an_older_version(home, tmp_path):
+    "Without the keys of today, and of three folders: test was looked at, and is"
+    train_run(home/'three', tmp_path/'run', **SMALL)
+    fn = tmp_path/'run'/'config.json'
+    config = json.loads(fn.read_text())
+    config['data'] = {k: config['data'][k] for k in ('path','n_train','seed','size','bs','stats','fingerprint')} | dict(n_valid=50)
+    fn.write_text(json.dumps(config))
+    dls = load_run(tmp_path/'run').dls
+    assert len(dls.loaders)==2 and len(dls.valid_ds)==50 and all('test' in o.parts for o in dls.valid_ds.items)
+
+def test_same_split_by_the_same_names(home):
+    "Of a folder and of a CSV in it; by the seed; and each class in both"
+    flat = find_pictures(home/'flat')
+    pd.DataFrame(dict(file=flat.table.name, label='ab'[0])).assign(label=flat.table.label).to_csv(home/'flat'/'list.csv', index=False)
+    table = find_pictures(home/'flat'/'list.csv')
+    (home/'flat'/'list.csv').unlink()
+    assert [set(o) for o in table.sets()]==[set(o) for o in flat.sets()]
+    assert find_pictures(home/'flat', seed=2).files('valid')!=flat.files('valid')
+    assert flat.table[flat.table.split=='valid'].label.nunique()==3
+
+def test_kept_once(home, tmp_path):
+    "One array for all sets of a flat folder, which sets of another seed are taken from; others for other ways to a square"
+    def kept(): return sorted(o.name.rpartition('-')[0] for o in (tmp_path/'home').rglob('*.npy'))
+    dls = cifar_dls(home/'flat', size=16)
+    assert kept()==['flat-16']
+    before = os.stat(next((tmp_path/'home').rglob('*.npy'))).st_mtime_ns
+    other = cifar_dls(home/'flat', size=16, seed=2, n_train=30)
+    assert kept()==['flat-16'] and os.stat(next((tmp_path/'home').rglob('*.npy'))).st_mtime_ns==before
+    where = {f: x for o in dls for f,x in zip(o.items, o.images)}
+    for f,x in zip(other.train.items, other.train.images): np.testing.assert_array_equal(x, where[f])
+    cifar_dls(home/'flat', size=16, resize='squish')
+    assert kept()==['flat-16','flat-16squish']
+
+def test_block_and_arrays_are_the_same(home):
+    for data in (home/'flat', home/'flat.csv', home/'three'):
+        how = dict(size=16, resize='squish', n_train=30)
+        fast = cifar_dls(data, bs=8, **how)
+        slow = cifar_block(stats=fast.source['stats'], **how).dataloaders(data, bs=8, num_workers=0)
+        assert len(fast.loaders)==len(slow.loaders)
+        for a,b in zip(fast.valid, slow.valid): assert (a[0]==b[0]).all() and (a[1]==b[1]).all()
+
+@pytest.mark.parametrize('ext', ['tgz','zip'])
+def test_archives(tmp_path, ext):
+    "Class folders, a table and three sets, with a folder around them or none"
+    flat,three = small(tmp_path/'flat', cat=9, dog=9),small(tmp_path/'three', train_a=2, train_b=2, val_a=1, val_b=1, test_a=1, test_b=1)
+    table = small(tmp_path/'table', images=8)
+    rows = '\n'.join(f'images/{i}.png;{"no yes".split()[i%2]}' for i in range(8))
+    (table/'labels.csv').write_text(f'\ufeffFile;Label\n{rows}\n')
+    for path,layout,n in (flat,'classes',18),(three,'folders',8),(table,'table',8):
+        for around in '', 'a/b':
+            arch = tmp_path/f'{path.name}{len(around)}.{ext}'
+            if ext=='tgz':
+                with tarfile.open(arch, 'w:gz') as t: t.add(path, around or '.')
+            else:
+                with zipfile.ZipFile(arch, 'w') as z:
+                    for o in path.rglob('*.*'): z.write(o, o.relative_to(path) if not around else f'{around}/{o.relative_to(path)}')
+                    z.writestr('__MACOSX/._x', 'junk')
+            found = find_pictures(arch)
+            assert (found.layout,len(found.table))==(layout,n) and len(find_pictures(arch).table)==n
+
+def test_table_of_an_archive_stays_in_it(tmp_path):
+    small(tmp_path/'mine', cat=2)
+    arch = small(tmp_path/'arch', images=2)
+    for other in tmp_path/'mine'/'cat'/'0.png', '../mine/cat/0.png':
+        (arch/'x.csv').write_text(f'file,label\nimages/0.png,a\n{other},b\n')
+        with tarfile.open(tmp_path/'x.tgz', 'w:gz') as t: t.add(arch, '.')
+        with pytest.raises(ValueError, match='not in the archive|no file'): find_pictures(tmp_path/'x.tgz')
+    (arch/'x.csv').write_text(f'file,label\nimages/0.png,a\nimages/1.png,b\n../mine/cat/0.png,a\n{tmp_path}/mine/cat/1.png,b\n')
+    assert len(find_pictures(arch).table)==4   # a folder is the user's own
+
+# what is refused, each in a line
+
+def put(fn, text, **kwargs):
+    fn.parent.mkdir(parents=True, exist_ok=True)
+    fn.write_text(text, **kwargs)
+    return fn
+
+def csv_of(tmp, text, **kwargs): return put(small(tmp, cat=3, dog=3)/'t.csv', text, **kwargs)
+
+def frame(tmp, **cols): return pd.DataFrame(dict(file=[str(o) for o in sorted(small(tmp, cat=3, dog=3).rglob('*.png'))]) | cols)
+
+BAD = dict(
+    nothing=(lambda t: t/'nosuch', 'no file or folder'), empty=(lambda t: t, 'no pictures and no class folders in'),
+    no_classes=(lambda t: small(t, x=3)/'x', '3 pictures in .*give each class a folder'),
+    one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"), deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
+    deeper=(lambda t: small(t, in_cat=2, in_dog=2), 'give .*/in;'), empty_class=(lambda t: small(t, cat=2, dog=0), 'dog has no pictures'),
+    singles=(lambda t: small(t, cat=1, dog=1), 'none is left to validate'),
+    capital=(lambda t: small(t, Train_cat=2, Val_cat=2), 'call it train'),
+    no_train=(lambda t: small(t, valid_cat=2, test_cat=2), 'no folder train'),
+    loose=(lambda t: small(small(t, cat=2, dog=2), **{'': 1}), 'is in no class'),
+    odd_name=(lambda t: small(t, train_cat=2, train_dog=2, validation_cat=2, validation_dog=1), 'call it valid or test'),
+    new_class=(lambda t: small(t, train_cat=2, train_dog=2, test_fox=2), "class 'fox'"),
+    picture=(lambda t: small(t, cat=2)/'cat'/'0.png', 'is one picture'), excel=(lambda t: put(t/'t.xlsx', ''), 'save it as CSV'),
+    no_archive=(lambda t: put(t/'t.tgz', 'text'), 'not a complete archive'),
+    no_rows=(lambda t: csv_of(t, 'file,label\n'), 'no rows'),
+    no_label=(lambda t: csv_of(t, 'file,class\ncat/0.png,a\n'), 'no column label'),
+    no_file=(lambda t: csv_of(t, 'path,label\ncat/0.png,a\n'), 'no column file'),
+    no_head=(lambda t: csv_of(t, 'cat/0.png,a\ncat/1.png,b'), 'no column file'),
+    lost=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\ncat/9.png,b\n'), 'line 3 of .*: there is no file .*9.png'),
+    windows=(lambda t: csv_of(t, 'file,label\ncat\\0.png,a\ncat/1.png,b\n'), 'write / between'),
+    shifted=(lambda t: csv_of(t, 'file,label\ncat/0.png,a,b\n'), 'line 2 of .* has 3 fields'),
+    twice=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\ncat/../cat/0.png,b\n'), 'give each picture once'),
+    blank=(lambda t: csv_of(t, 'file,label\ncat/0.png,\ncat/1.png,b\n'), 'line 2 of .* has no label'),
+    no_name=(lambda t: csv_of(t, 'file,label\n,a\ncat/1.png,b\n'), "has the file ''"),
+    split=(lambda t: csv_of(t, 'file,label,split\ncat/0.png,a,train\ncat/1.png,b,rest\n'), "line 3 of .* has the split 'rest'"),
+    half=(lambda t: csv_of(t, 'file,label,split\ncat/0.png,a,train\ncat/1.png,b,\n'), 'give train, valid or test'),
+    untrained=(lambda t: csv_of(t, 'file,label,split\ncat/0.png,a,valid\ncat/1.png,b,test\n'), 'no row of .* has the split train'),
+    unknown=(lambda t: csv_of(t, 'file,label,split\ncat/0.png,a,train\ncat/1.png,b,train\ncat/2.png,c,valid\n'),
+             "the class 'c' of the valid set"),
+    latin=(lambda t: csv_of(t, 'file,label\ncat/0.png,é\n', encoding='latin1'), 'not UTF-8'),
+    two_tables=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\n') and put(t/'u.csv', 'file,label\ncat/0.png,a\n').parent,
+                'give the path of one'),
+    mixed=(lambda t: frame(t, label=[1,'a']*3), 'labels of one type'), floats=(lambda t: frame(t, label=[.5,1.5]*3), 'whole numbers'),
+    missing=(lambda t: frame(t, label=['a',None]*3), 'row 1 of the DataFrame has no label'), bare=(lambda t: pd.DataFrame(), 'no rows'),
+    columns=(lambda t: frame(t), 'no column label'), number=(lambda t: 5, 'data is 5'), listed=(lambda t: ['a'], 'data is'))
+
+@pytest.mark.parametrize('make,why', BAD.values(), ids=BAD)
+def test_refused(tmp_path, make, why):
+    data = make(tmp_path)
+    with pytest.raises((ValueError,FileNotFoundError), match=why) as e: find_pictures(data)
+    assert '\n' not in str(e.value) and len(str(e.value))<600
+    with pytest.raises((ValueError,FileNotFoundError)): train_run(data, tmp_path/'run')
+    assert not (tmp_path/'run').exists()
+
+PCT,RESIZE = [0, 1, float('nan'), '0.2', True],['fit', None, ['crop']]
+
+@pytest.mark.parametrize('kw', [*(dict(valid_pct=o) for o in PCT), *(dict(resize=o) for o in RESIZE)])
+def test_arguments(tmp_path, kw):
+    data = small(tmp_path/'data', cat=3, dog=3)
+    for f in train_run,cifar_dls:
+        with pytest.raises(ValueError, match=f'{list(kw)[0]} is .*: give'): f(data, **kw)
+
+# what is said
+
+def test_said(tmp_path):
+    words,found = said(find_pictures, small(tmp_path/'a', cat=5, dog=1, fox=1))
+    assert words==["the class 'dog' (and 1 more) has one picture, to train on: that it is recognised is not validated"]
+    assert repr(found)=='7 pictures, 3 classes, no split: 20 % held out by `valid_pct`, 6 to train on and 1 to validate'
+    words,_ = said(find_pictures, small(tmp_path/'b', train_cat=2, train_dog=2, val_cat=2), valid_pct=.3)
+    assert words==[f'`valid_pct` is 0.3, but {tmp_path}/b has a set of its own to validate on, val: that one is used']
+    (tmp_path/'a'/'cat'/'notes.txt').touch()
+    assert any('1 files of other kinds (1 .txt) are skipped' in o for o in said(find_pictures, tmp_path/'a')[0])
+
+def test_out_is_apart(tmp_path):
+    flat,alone = small(tmp_path/'flat', cat=3, dog=3),small(tmp_path/'alone', train_cat=3, train_dog=3)
+    for data,out in (flat,flat/'run'),(flat,flat),(alone,alone/'train'/'run'):
+        with pytest.raises(ValueError, match='among the pictures|there is a'): train_run(data, out)
+    assert isinstance(train_run(alone, alone/'run', **SMALL).dls.found, Pictures)
