@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from .choices import file_name
 from .imports import *
 from .files import *
 from .learner import *
@@ -274,7 +275,7 @@ def report(self:CAMInterpretation,
     label_issues:bool=None, # Mark doubtful labels; None: if cleanlab is there
     title:str=None, # None: made from the model's and the data's name
     today:str=None # The date on the page; None: today
-) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
+) -> PagePath: # Of report.html, or report-METHOD.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
@@ -282,8 +283,9 @@ def report(self:CAMInterpretation,
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
                    **self._about(title, today, doubt), **self._figures(), **gallery)
-    with staged(folder) as tmp, (tmp/'report.html').open('w', encoding='utf-8') as f: f.writelines(page)
-    return PagePath(folder)/'report.html'
+    fn = file_name('report.html', method)
+    with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
+    return PagePath(folder)/fn
 
 # %% ../nbs/17_report.ipynb #a40e97d6
 def _check_method(method, target):

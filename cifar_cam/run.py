@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
+from .choices import check_out
 from .files import _check_names, _valid_names
 from .augment import *
 from .data import *
@@ -24,7 +25,7 @@ from .models import _check_fit
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _check_folder, _check_memory, _check_room, _checksum, _own_folder, _rank
+from .checkpoint import _check_memory, _check_room, _checksum, _own_folder, _rank
 from .learner import *
 from .learner import _Learner
 from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
@@ -448,7 +449,7 @@ def train_run(
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
     data,out = os.fspath(data),at_home(out) if out else None
-    _check_folder(out, resume)
+    check_out(out, resume)
     r = _run_recipe(recipe, data, epochs, bs, lr)
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     pick_precision(precision)
