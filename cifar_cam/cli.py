@@ -185,7 +185,7 @@ def run(
     return folder
 
 # %% ../nbs/20_cli.ipynb #6725c8bf
-def _line(o, most=40):
+def _line(o, most=100):
     "`o` as text of one line, without what a terminal would obey"
     s = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in str(o))
     return s if len(s)<=most else s[:most-1]+'…'
@@ -236,7 +236,7 @@ def _rows(folder):
 
 def _print_table(head, rows):
     "Print `rows` in columns, with `head` above them"
-    rows = [[_line(v, 100) for v in row] for row in [head, *rows]]
+    rows = [list(map(_line, row)) for row in [head, *rows]]
     widths = [max(map(len, o)) for o in zip(*rows)]
     for row in rows: print('  '.join(map(str.ljust, row, widths)).rstrip())
 
