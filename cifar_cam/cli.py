@@ -170,6 +170,7 @@ def run(
     method:one_of(methods, method_name)='gradcam', # Method for the maps
     target:_shown(str, 'CLASS')='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
     mistakes:_mistakes=100, # Mistakes in report.html; 0: no report
+    faithfulness:store_true=False, # Measure in the report how far each map shows what the network used, which takes longer than the rest
     **kwargs
 ):
     "Train, and explain the mistakes: curves, gallery, maps, predictions and weights in a folder"
@@ -181,7 +182,7 @@ def run(
     check_explain(**how)
     learn = train_run(**kwargs, command=_command(), check=partial(check_explain, **how))
     folder = _kept(learn)
-    if folder: _summary(explain_run(learn, **how), _names(method, target), folder)
+    if folder: _summary(explain_run(learn, **how, faithfulness=faithfulness), _names(method, target), folder)
     return folder
 
 # %% ../nbs/20_cli.ipynb #6725c8bf
@@ -280,7 +281,8 @@ def explain(
     target:_shown(str, 'CLASS')='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
     mistakes:_mistakes=100, # Mistakes in report.html; 0: no report
     export:_dir='', # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
-    out:_dir='' # Folder to write into; by default that of the run
+    out:_dir='', # Folder to write into; by default that of the run
+    faithfulness:store_true=False # Measure in the report how far each map shows what the network used, which takes longer than the rest
 ):
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
     folder,layers = _newest() if folder is None else folder,_layers(layers)
@@ -290,7 +292,7 @@ def explain(
     from cifar_cam.report import explain_run
     to,names = Path(out or folder),_names(method, target)
     before = _times(to, names)
-    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None)
+    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness)
     return _summary(interp, names, to, before)
 
 # %% ../nbs/20_cli.ipynb #3d223e4d

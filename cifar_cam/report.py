@@ -25,7 +25,8 @@ from .classes import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .faith import road, centred_blob
+from .faith import centred_blob
+from .faith import _checked, _probs, _road
 from .interp import *
 from .interp import _at_once
 from .gallery import *
@@ -88,16 +89,21 @@ def _said(self:CAMInterpretation, row, n_probs=20):
     return dict(idx=i, file=row.file, actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
 
 # %% ../nbs/17_report.ipynb #70cf4d92
-def _road(learn, x, maps, heat):
-    "ROAD of each `heat` for the class that the map is of"
-    return road(learn, x, heat, maps.targets, (.2,.5,.8))['road']
+def _controls(maps, seed=1):
+    "Random maps, and a blob in the middle, for the pictures of `maps`"
+    n = len(maps)
+    noise = dict(random=np.random.default_rng(seed).random((n,8,8), np.float32))
+    return dict(random=CamMaps(noise, maps.targets, maps.logits, maps.size).heat('random'), blob=np.tile(centred_blob(maps.size), (n,1,1)))
 
-def _controls(learn, x, maps, seed=1):
-    "ROAD of random maps, and of a blob in the middle, on the pictures of `maps`"
-    noise = dict(random=np.random.default_rng(seed).random((len(x),8,8), np.float32))
-    heats = dict(random=CamMaps(noise, maps.targets, maps.logits, maps.size).heat('random'),
-                 blob=np.tile(centred_blob(maps.size), (len(x),1,1)))
-    return {k: _road(learn, x, maps, o) for k,o in heats.items()}
+def _roads(learn, x, maps):
+    "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
+    model,x,ts = _checked(learn, maps.targets, x)
+    p0 = _probs(model, x, ts)
+    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in _heats(maps)}
+
+def _heats(maps):
+    for k in maps.layers: yield k,maps.heat(k)
+    yield from _controls(maps).items()
 
 # %% ../nbs/17_report.ipynb #f18c27ea
 def _of_picture(tiles, i):
@@ -108,9 +114,10 @@ def _of_picture(tiles, i):
 
 def _add_road(tiles, learn, x, maps):
     "Put ROAD on the tiles of `maps`, which are for the predicted class; that of the controls"
+    roads = _roads(learn, x, maps)
     for k in maps.layers:
-        for tile,r in zip(tiles['predicted',k], _road(learn, x, maps, maps.heat(k))): tile['road'] = round(float(r), 3)
-    return _controls(learn, x, maps)
+        for tile,r in zip(tiles['predicted',k], roads.pop(k)): tile['road'] = round(float(r), 3)
+    return roads
 
 # %% ../nbs/17_report.ipynb #19e5b08d
 @patch
@@ -351,12 +358,14 @@ def explain_run(
     target='predicted', # As for `CAMInterpretation.cams`
     mistakes:int=100, # Mistakes in report.html; 0: no report
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
-    folder=None # Where to write; None: the run's folder
+    folder=None, # Where to write; None: the run's folder
+    faithfulness:bool=False # Measure ROAD of each map in report.html?
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
+    check_args(allowed.flag, faithfulness=faithfulness)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
@@ -365,7 +374,7 @@ def explain_run(
     check_explain(run, k, layers, method, target, mistakes)
     interp = CAMInterpretation.from_learner(run)
     interp.save(folder, k=k, layers=layers, method=method, target=target)
-    if mistakes: interp.report(folder, mistakes, layers, method)
+    if mistakes: interp.report(folder, mistakes, layers, method, faithfulness)
     if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
     return interp
 
