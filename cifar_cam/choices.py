@@ -3,9 +3,12 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ['recipe_names', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out', 'file_name']
+__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
+           'file_name']
 
-recipe_names = 'baseline','cutout','step20','fast'
+recipe_names = 'baseline','cutout','step20','fast','finetune'
+aug_names = 'baseline','crop','cutout','none'
+resizes = 'crop','squish','pad'
 precisions = 'auto','fp32','bf16','fp16'
 targets = 'predicted','actual','both','contrast'
 # what the maps of a method are of

@@ -32,13 +32,21 @@ def whole(
     return int(s)
 
 def above_0(
-    s:str # What was typed
+    s:str, # What was typed
+    below:float=math.inf, # What it is smaller than
+    what:str='a number above 0' # What to give instead
 ) -> float:
     "A finite number above 0, as an argument's type"
     try: res = float(s)
     except ValueError: res = math.nan
-    if not 0<res<math.inf: raise ArgumentTypeError(f'is {s[:60]}: give a number above 0')
+    if not 0<res<below: raise ArgumentTypeError(f'is {s[:60]}: give {what}')
     return res
+
+# %% ../nbs/20_cli.ipynb #a1f23769
+def _yes_no(s):
+    "yes or no, as an argument's type"
+    if s not in ('yes','no'): raise ArgumentTypeError(f'is {s}: give yes or no')
+    return s=='yes'
 
 # %% ../nbs/20_cli.ipynb #b96a5239
 def one_of(
@@ -59,7 +67,9 @@ _n,_rate,_dir,_layer = _shown(whole, 'N'),_shown(above_0, 'X'),_shown(str, 'DIR'
 _count = _shown(partial(whole, least=0, what='a whole number, 0 or more'), 'N')
 _seed = _shown(partial(whole, least=0, most=2**32-1, what=f'a number from 0 to {2**32-1}'), 'N')
 _width = _shown(partial(whole, most=1024, what='1 to 1,024'), 'N')
-_size = _shown(partial(whole, least=16, most=512, what='16 to 512: the network halves its pictures three times'), 'PIXELS')
+_size = _shown(partial(whole, least=16, most=512, what='16 to 512 pixels'), 'PIXELS')
+_share = _shown(partial(above_0, below=1, what='a number between 0 and 1, such as 0.2'), 'X')
+_flip,_file,_data,_arch = _shown(_yes_no, '{yes,no}'),_shown(str, 'FILE'),_shown(str, 'DATA'),_shown(str, 'NAME')
 _k = _shown(partial(whole, most=100, what='1 to 100; predictions.csv has all'), 'N')
 _mistakes = _shown(partial(whole, least=0, most=1000, what='1 to 1000, or 0 for no report'), 'N')
 
@@ -87,7 +97,7 @@ def _check_data(data):
     "`ValueError` if there is no such data"
     path = os.getenv('CIFAR_CAM_DATA') if data=='cifar10' else data
     if data=='digits' or path is None or path and os.path.exists(os.path.expanduser(path)): return
-    msg = f'no file or folder {path}:{_near(path, "cifar10", "digits")} give the folder of a data set or its .tgz'
+    msg = f'no file or folder {path}:{_near(path, "cifar10", "digits")} give the path of a folder, a CSV or an archive'
     raise ValueError(msg if path else "data is '': give cifar10, digits, or the path of a file or folder")
 
 # %% ../nbs/20_cli.ipynb #0a824525
@@ -102,9 +112,11 @@ def _check_class(target, vocab):
 # %% ../nbs/20_cli.ipynb #05f2086b
 _digits = list('0123456789')
 
-def _check_train(data='cifar10', out='', resume=False, **_):
-    "`ValueError` for data that is not there, or a folder that holds a run"
+def _check_train(data='cifar10', out='', resume=False, weights='', **_):
+    "`ValueError` for data or weights that are not there, or a folder that holds a run"
     _check_data(data)
+    msg = f'no file {weights}:{_near(weights)} give `weights` a .safetensors or .pth file'
+    if weights and not os.path.isfile(os.path.expanduser(weights)): raise ValueError(msg)
     check_out(os.path.expanduser(out), resume)
 
 def _check_maps(method, target, layers, vocab):
@@ -118,18 +130,25 @@ def _check_maps(method, target, layers, vocab):
 # %% ../nbs/20_cli.ipynb #3962a91f
 @call_parse
 def train(
-    data:_shown(str, 'DATA')='cifar10', # cifar10, digits (offline), or a folder or .tgz with train/<class>/ and test/<class>/
+    data:_data='cifar10', # cifar10, digits (offline), a folder with train/<class>/ and test/<class>/ or with classes, a CSV, an archive
     out:_dir='', # Run folder; by default a new one under runs/
     recipe:one_of(recipe_names)='baseline', # How to train
     epochs:_n=None, # Passes over the training set; by default the recipe's, for the digits 4, two of them slower
     n_train:_n=None, # Training pictures, spread evenly over the classes; by default all
     n_valid:_n=None, # Validation pictures, likewise
-    width:_width=64, # Channels of the network's first stage
+    arch:_arch='', # Network: resnet18 (this project's), torchvision's (resnet34, torchvision/resnet18), timm's (timm/convnext_atto)
+    pretrained:store_true=False, # Begin with the library's weights, trained on ImageNet
+    weights:_file='', # Begin with the weights in this file, .safetensors or .pth, of the whole network
+    width:_width=None, # Channels of the first stage of this project's resnet18; by default 64
     bs:_n=None, # Pictures in a batch; by default the recipe's
     lr:_rate=None, # Learning rate at the start; by default the recipe's
     seed:_seed=1, # Decides weights, order and augmentation
     precision:one_of(precisions)='auto', # Of the training; auto: the fastest that the device has
-    size:_size=32, # Height and width of the pictures
+    size:_size=None, # Height and width of the pictures; by default the network's own, 32 for this project's resnet18
+    valid_pct:_share=.2, # The share of the pictures to hold out, where they have no split
+    resize:one_of(resizes)='crop', # What becomes of pictures that are not square
+    augs:one_of(aug_names)=None, # Augmentations; by default the recipe's
+    flip:_flip=None, # Mirror pictures? By default as the recipe, but not digits, letters, and what is called left and right
     workers:_count=None, # Processes that prepare batches; by default as many as help
     resume:store_true=False, # Go on with the run in --out where it was left, or begin it
     compile:store_true=False, # Compile the model with torch's inductor
@@ -377,7 +396,7 @@ def _completer(a):
     if a.dest=='folder': return lambda prefix, **_: _run_folders() + list(files(prefix))
     if a.dest=='target': return lambda **_: targets
     if a.dest=='data': return lambda prefix, **_: ['cifar10','digits', *files(prefix)]
-    return files if a.metavar=='DIR' else None
+    return files if a.metavar in ('DIR','FILE') else None
 
 def _complete():
     "Answer what the shell asks when Tab is pressed"
