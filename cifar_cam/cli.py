@@ -16,6 +16,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated
 from .choices import *
+from .progress import telling
 from fastcore.meta import delegates
 from fastcore.script import call_parse, anno_parser, store_true, CliError
 
@@ -384,7 +385,8 @@ def _go(name, args):
     msg = f'no command {name[:60]!r}:{nearest(name, _commands)} there is {", ".join(_commands)}'
     if name not in _commands: raise CliError(msg)
     _quiet()
-    _commands[name].__wrapped__(**_parsed(name, args))
+    args = _parsed(name, args)
+    with telling(): _commands[name].__wrapped__(**args)
 
 # %% ../nbs/20_cli.ipynb #1b3f1fe0
 def _run_folders(**_): return [o['folder'] for o in _rows('runs')] if os.path.isdir('runs') else []

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from .choices import file_name
+from .progress import counted, tell
 from .imports import *
 from .files import *
 from .learner import *
@@ -112,7 +113,7 @@ def _roads(learn, x, maps):
     "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
     model,x,ts = _checked(learn, maps.targets, x)
     p0 = _probs(model, x, ts)
-    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in _heats(maps)}
+    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in counted(list(_heats(maps)), 'measuring maps and controls')}
 
 def _heats(maps):
     for k in maps.layers: yield k,maps.heat(k)
@@ -386,11 +387,17 @@ def explain_run(
     folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
+        tell(f'reading the run in {folder}, and its pictures')
         run = load_run(run)
     check_explain(run, k, layers, method, target, mistakes)
+    tell(f'predicting {len(run.dls.valid_ds):,} pictures')
     interp = CAMInterpretation.from_learner(run)
+    n = len(interp.misclassified())
+    tell(f'drawing the maps of {min(k, n)} mistakes')
     interp.save(folder, k=k, layers=layers, method=method, target=target)
+    if mistakes: tell(f'writing the report of {min(mistakes, n)} mistakes')
     if mistakes: interp.report(folder, mistakes, layers, method, faithfulness)
+    if export: tell(f'exporting the maps of {min(mistakes or k, n)} mistakes')
     if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
     return interp
 
