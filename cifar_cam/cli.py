@@ -1,4 +1,4 @@
-"""`cifar-cam run`, `train`, `explain` and `doctor`: the whole job from the command line
+"""`cifar-cam run`, `train`, `explain`, `runs` and `doctor`: the whole job from the command line
 
 Docs: https://OWNER.github.io/cifar_cam/cli.html.md"""
 
@@ -234,7 +234,8 @@ def _settings(folder):
     acc = _its(_read(folder/'metrics.json'), 'accuracy') if (folder/'metrics.json').exists() else '?'
     acc = f'{acc:.2%}' if isinstance(acc, float) else '?'
     name,done = os.path.basename(str(_its(c, 'data', 'path'))),_its(c, 'epochs_done')
-    row = dict(data=name, network=f'{_its(c, "arch", "name")} {_its(c, "arch", "width")}'.replace(' ?', ''), epochs=done, accuracy=acc)
+    network = f'{_its(c, "arch", "name")}, width {_its(c, "arch", "width")}'.removesuffix(', width ?')
+    row = dict(data=name, network=network, epochs=done, accuracy=acc)
     return row | dict(state='interrupted' if c.get('interrupted') else '')
 
 def _row(folder):

@@ -56,6 +56,13 @@ def _in_order(learn, dl):
     if getattr(dl.dataset, 'split_idx', 1)==0: dl = learn.dls.test_dl(dl.items, with_labels=True)
     return dl.new(shuffle=False, drop_last=False)
 
+# %% ../nbs/15_interp.ipynb #022d6143
+class _CountBatches(Callback):
+    "Say how far a pass is, where it is told"
+    order = 61
+    def __init__(self, n): self.count = Count('predicting, batch', n)
+    def after_batch(self): self.count()
+
 # %% ../nbs/15_interp.ipynb #97a49722
 def _gives_losses(run, two, name):
     "Does the loss function called `name` give a loss of each picture? Tried with `run` on the data `two`"
@@ -64,12 +71,6 @@ def _gives_losses(run, two, name):
         warn(f'the loss function {name} gives no loss of each picture ({e}): the table has the cross entropy instead')
         return False
     return True
-
-class _CountBatches(Callback):
-    "Say how far a pass is, where it is told"
-    order = 61
-    def __init__(self, n): self.count = Count('predicting, batch', n)
-    def after_batch(self): self.count()
 
 def _check_range(targs, vocab):
     "`ValueError` unless labels are indices into `vocab`"

@@ -112,8 +112,8 @@ def _controls(maps, seed=1):
 def _roads(learn, x, maps):
     "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
     model,x,ts = _checked(learn, maps.targets, x)
-    p0 = _probs(model, x, ts)
-    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in counted(list(_heats(maps)), 'measuring maps and controls')}
+    p0,heats = _probs(model, x, ts),counted(list(_heats(maps)), 'measuring maps and controls')
+    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in heats}
 
 def _heats(maps):
     for k in maps.layers: yield k,maps.heat(k)
@@ -367,6 +367,7 @@ def _check_places(run, folder, export):
     if export and Path(export).exists(): raise ValueError(msg)
     if folder is None and isinstance(run, Learner): _check_saved(run)
 
+# %% ../nbs/17_report.ipynb #812b82d2
 def explain_run(
     run, # A run folder, or a `Learner`, such as `train_run` gives
     k:int=10, # Mistakes with maps; twice as many in the gallery
@@ -392,13 +393,12 @@ def explain_run(
     check_explain(run, k, layers, method, target, mistakes)
     tell(f'predicting {len(run.dls.valid_ds):,} pictures')
     interp = CAMInterpretation.from_learner(run)
-    n = len(interp.misclassified())
-    tell(f'drawing the maps of {min(k, n)} mistakes')
-    interp.save(folder, k=k, layers=layers, method=method, target=target)
-    if mistakes: tell(f'writing the report of {min(mistakes, n)} mistakes')
-    if mistakes: interp.report(folder, mistakes, layers, method, faithfulness)
-    if export: tell(f'exporting the maps of {min(mistakes or k, n)} mistakes')
-    if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
+    how,n = dict(layers=layers, method=method),len(interp.misclassified())
+    def step(words, k, do, /, *args, **kwargs):
+        if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
+    step('drawing the maps', k, interp.save, folder, k=k, target=target)
+    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness)
+    step('exporting the maps', export and (mistakes or k), interp.export, export, mistakes or k, target=target)
     return interp
 
 # %% ../nbs/17_report.ipynb #efbb2618
