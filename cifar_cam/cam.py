@@ -21,7 +21,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection, get_2d_projection_kernel
 from .choices import method_name, nearest
-from .progress import counted
+from .progress import watched
 from .docs import document
 from .files import *
 from .models import *
@@ -455,7 +455,7 @@ def _slice_size(x, masked, held):
 def _in_slices(engine, x, targets, bs, n_out, aug_smooth, eigen_smooth):
     "Maps and floors by layer, targets and logits of all pictures, `bs` at a time"
     maps,floors,ts,logits = {},{},[],torch.empty(len(x), *n_out)   # filled: pieces between large arrays would hold their memory
-    for i in counted(range(0, len(x), bs), 'drawing maps of pictures', len(x)):
+    for i in watched(range(0, len(x), bs), 'drawing maps of pictures', len(x)):
         part,floor,t,logits[i:i+bs] = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
         if aug_smooth: part,floor = _aug_smooth(engine, x[i:i+bs], t, eigen_smooth),{k: 0*v for k,v in floor.items()}
         for k,v in part.items():

@@ -2,7 +2,7 @@
 import sys, time
 from contextlib import contextmanager, suppress
 
-__all__ = ['telling', 'is_told', 'is_terminal', 'tell', 'Count', 'counted']
+__all__ = ['telling', 'is_told', 'is_terminal', 'tell', 'Count', 'watched']
 
 _on = False
 
@@ -57,12 +57,12 @@ class Count:
             self.bar.update(min(self.done, self.total))
             if self.done>=self.total: self.bar.on_iter_end()
 
-def counted(
+def watched(
     items, # With a length
     what:str, # What is being done with them
     total:int=None # How many there are, if each item stands for several; None: their number
 ):
-    "`items` as they are, counted"
+    "`items` as they are, and how far one is, told"
     n = len(items)
     count = Count(what, total or n)
     for i,o in enumerate(items):

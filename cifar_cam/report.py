@@ -15,7 +15,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from .choices import file_name
-from .progress import counted, tell
+from .progress import watched, tell
 from .imports import *
 from .files import *
 from .learner import *
@@ -112,7 +112,7 @@ def _controls(maps, seed=1):
 def _roads(learn, x, maps):
     "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
     model,x,ts = _checked(learn, maps.targets, x)
-    p0,heats = _probs(model, x, ts),counted(list(_heats(maps)), 'measuring maps and controls')
+    p0,heats = _probs(model, x, ts),watched(list(_heats(maps)), 'measuring maps and controls')
     return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in heats}
 
 def _heats(maps):
