@@ -2,7 +2,7 @@
 import sys, time
 from contextlib import contextmanager, suppress
 
-__all__ = ['telling', 'is_told', 'is_terminal', 'tell', 'Count', 'watched']
+__all__ = ['telling', 'is_told', 'is_terminal', 'bar_class', 'tell', 'Count', 'watched']
 
 _on = False
 
@@ -21,6 +21,13 @@ def is_told():
 def is_terminal():
     "Is standard output a terminal?"
     return not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
+
+def bar_class():
+    "fastprogress's bar for terminals, drawn with what this one knows"
+    from fastprogress.fastprogress import ConsoleProgressBar
+    try: ConsoleProgressBar.fill.encode(getattr(sys.stdout, 'encoding', None) or 'ascii')
+    except (UnicodeError, LookupError): ConsoleProgressBar.fill = '#'
+    return ConsoleProgressBar
 
 def tell(
     what:str # What is being done
@@ -48,9 +55,8 @@ class Count:
 
     def draw(self):
         "The bar on a terminal, which vanishes when all is done"
-        from fastprogress.fastprogress import ConsoleProgressBar
         if self.bar is None:
-            self.bar = ConsoleProgressBar(range(self.total), leave=False)
+            self.bar = bar_class()(range(self.total), leave=False)
             self.bar.prefix = self.what
             self.bar.update(0)
         with suppress(OSError, ValueError):

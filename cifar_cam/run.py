@@ -17,7 +17,7 @@ from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
 from .choices import check_out
-from .progress import is_terminal
+from .progress import bar_class, is_terminal
 from .files import _check_names, _valid_names
 from .layouts import *
 from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
@@ -470,7 +470,8 @@ def _in_a_line(out):
 
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
-    if not IN_NOTEBOOK and not is_terminal(): learn.remove_cb(ProgressCallback)
+    if not IN_NOTEBOOK and is_terminal(): bar_class()
+    elif not IN_NOTEBOOK: learn.remove_cb(ProgressCallback)
     if not IN_NOTEBOOK: learn.logger = noop   # fastai's table counts epochs from 0
     cbs = [f(out) for f in trackers] + ([] if IN_NOTEBOOK else [_EpochLines()])
     ck = Checkpoint(out/'checkpoint', resume)

@@ -116,11 +116,13 @@ def test_stages(run_dir):
     assert sorted(map(said.index, stages))==list(map(said.index, stages)), said
 
 @pytest.mark.skipif(os.name!='posix', reason='terminals of another kind')
-def test_terminal(tmp_path):
+@pytest.mark.parametrize('encoding', ['utf-8','ascii'])
+def test_terminal(encoding, tmp_path):
     "On a terminal: a bar with learning rate and time left, and epochs that count from 1"
     import pty
     pid,fd = pty.fork()
-    if not pid: os.execv(sys.executable, [*CLI, 'train', *SMALL, '--epochs', '2', '--out', str(tmp_path/'run')])
+    line = [*CLI, 'train', *SMALL, '--epochs', '2', '--out', str(tmp_path/'run')]
+    if not pid: os.execve(sys.executable, line, os.environ | dict(PYTHONIOENCODING=encoding))
     said = b''
     try:
         while o := os.read(fd, 4096): said += o
@@ -128,6 +130,7 @@ def test_terminal(tmp_path):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])==0
     said = said.decode()
     assert re.search(r'Epoch 1/2 : .*lr 0.01, [0-9:]+ left', said) and 'epoch 1/2  train' in said and 'train_loss' not in said, said
+    assert ('\u2588' in said)==(encoding=='utf-8') and '\\u2588' not in said, said
 
 def test_runs(run_dir, tmp_path):
     "The newest first; those that are damaged or unfinished are named as such; explain takes the newest that is whole"
