@@ -245,6 +245,12 @@ def test_interrupted(tmp_path):
     config = json.loads((tmp_path/'run'/'config.json').read_text())
     assert config['interrupted'] and config['epochs_done']>=1
     assert sh('explain', tmp_path/'run', '--k', 2).returncode==0
+    p = subprocess.Popen([*cmd, '--resume'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    said = next(o for o in p.stdout if o.startswith(('going on','epoch ')))
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=120)
+    done = re.fullmatch('going on after epoch ([0-9]+) of 500\n', said)
+    assert done and int(done[1]) in (config['epochs_done'],config['epochs_done']-1), said
 
 def _small_disk(path, mb):
     path.mkdir()
