@@ -46,12 +46,16 @@ sys.exit(main(sys.argv[1:]))
 """
 
 @pytest.mark.parametrize('line,words', [
-    ('run --recipe basline', 'did you mean baseline?'), ('run --method gradcamm', 'did you mean gradcam?'), ('run --data digit', 'did you mean digits?'),
-    ('run --precision bf61', 'did you mean bf16?'), ('run --augs cropp', 'did you mean crop?'), ('run --epocs 3', 'did you mean --epochs?'),
-    ('trian', 'did you mean train?'), ('explian', 'did you mean explain?'), ('run --epochs 0', '--epochs is 0'), ('run --lr fast', '--lr is fast'),
-    ('run --size 8', '16 to 512'), ('run --seed -1', '--seed is -1'), ('run --mistakes 1001', '1 to 1000'), ('run --data nosuch', 'no file or folder nosuch'),
-    ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'), ('run --resume', 'give the folder of the run'),
-    ('run --method fem --target contrast', 'another --method'), ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
+    ('run --recipe basline', 'did you mean baseline?'), ('run --method gradcamm', 'did you mean gradcam?'),
+    ('run --data digit', 'did you mean digits?'), ('run --precision bf61', 'did you mean bf16?'),
+    ('run --augs cropp', 'did you mean crop?'), ('run --epocs 3', 'did you mean --epochs?'),
+    ('trian', 'did you mean train?'), ('explian', 'did you mean explain?'),
+    ('run --epochs 0', '--epochs is 0'), ('run --lr fast', '--lr is fast'),
+    ('run --size 8', '16 to 512'), ('run --seed -1', '--seed is -1'),
+    ('run --mistakes 1001', '1 to 1000'), ('run --data nosuch', 'no file or folder nosuch'),
+    ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'),
+    ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
+    ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
     ('runs nosuch', 'no folder nosuch')])
 def test_answered_at_once(line, words, tmp_path):
     "Names, paths and numbers are looked at before torch, or anything of its weight, is imported"
@@ -61,7 +65,8 @@ def test_answered_at_once(line, words, tmp_path):
 
 def completed(line, cwd):
     "What is proposed when Tab is pressed after `line`, by a process that does without torch"
-    env = dict(_ARGCOMPLETE='1', COMP_LINE=line, COMP_POINT=str(len(line)), _ARGCOMPLETE_IFS='|', _ARGCOMPLETE_STDOUT_FILENAME=str(cwd/'proposed'))
+    env = dict(_ARGCOMPLETE='1', COMP_LINE=line, COMP_POINT=str(len(line)), _ARGCOMPLETE_IFS='|')
+    env['_ARGCOMPLETE_STDOUT_FILENAME'] = str(cwd/'proposed')
     subprocess.run([sys.executable, '-c', WITHOUT], env=os.environ | env, check=True, cwd=cwd)
     res = (cwd/'proposed').read_text()
     (cwd/'proposed').unlink()
