@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/cam.html.md"""
 __all__ = ['contrast', 'check_targets', 'cam_methods', 'cam_class', 'cam', 'cam_batches']
 
 # %% ../nbs/13_cam.ipynb #b8170024
-import math, re, warnings
+import math, warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,6 +20,8 @@ import pytorch_grad_cam as pgc
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection, get_2d_projection_kernel
+from .choices import method_name, nearest
+from .progress import watched
 from .docs import document
 from .files import *
 from .models import *
@@ -127,8 +129,8 @@ def cam_class(
     if isinstance(method, type) and issubclass(method, (BaseCAM,pgc.FinerCAM)): return method
     msg = f'method is {short_repr(method)}: give a class built on BaseCAM of grad-cam, or one of {known}'
     if not isinstance(method, str): raise TypeError(msg)
-    name = re.sub(r'(\+\+|pp)$', 'plusplus', method.lower().translate({ord(o): None for o in '-_ '}))
-    if name not in _classes: raise ValueError(f'no method {method!r}: there is {known}')
+    name = method_name(method)
+    if name not in _classes: raise ValueError(f'no method {method!r}:{nearest(name, _classes)} there is {known}')
     return _classes[name]
 
 # %% ../nbs/13_cam.ipynb #dc7a3dc4
@@ -453,7 +455,7 @@ def _slice_size(x, masked, held):
 def _in_slices(engine, x, targets, bs, n_out, aug_smooth, eigen_smooth):
     "Maps and floors by layer, targets and logits of all pictures, `bs` at a time"
     maps,floors,ts,logits = {},{},[],torch.empty(len(x), *n_out)   # filled: pieces between large arrays would hold their memory
-    for i in range(0, len(x), bs):
+    for i in watched(range(0, len(x), bs), 'drawing maps of pictures', len(x)):
         part,floor,t,logits[i:i+bs] = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
         if aug_smooth: part,floor = _aug_smooth(engine, x[i:i+bs], t, eigen_smooth),{k: 0*v for k,v in floor.items()}
         for k,v in part.items():

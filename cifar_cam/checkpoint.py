@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from filelock import FileLock, Timeout
 from .imports import *
+from .choices import check_out
 from .files import *
 from .augment import *
 from .models import load_weights, _check_fit
@@ -222,22 +223,6 @@ def _locked(folder):
     finally:
         lock.release()
         _give_up(folder, made)
-
-# %% ../nbs/07_checkpoint.ipynb #c577646d
-def _check_folder(
-    out, # The folder asked for, or None
-    resume=False # May it hold a run?
-):
-    "`ValueError` if `out` holds a run, or is none"
-    if resume and not out: raise ValueError('resume: give the folder of the run to go on with as `out`')
-    if not out: return
-    p = Path(out)
-    for o in p,*p.parents:
-        if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
-    if resume: return
-    if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
-    msg = f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it'
-    if checkpoints(p/'checkpoint'): raise ValueError(msg)
 
 # %% ../nbs/07_checkpoint.ipynb #bad55b8e
 def _check_room(

@@ -17,6 +17,7 @@ from PIL import ImageOps
 from .imports import *
 from .files import *
 from .files import _read
+from .progress import watched
 from .layouts import *
 from .layouts import _a_pct, _a_resize
 from .augment import AlbumentationsTransform, BatchAug
@@ -99,7 +100,7 @@ def _read_into(res, files, size, resize='crop'):
     with ThreadPoolExecutor(defaults.cpus) as ex:
         futures = [ex.submit(read, ids) for ids in chunked(range(len(files)), 50)]
         try:
-            for o in futures: o.result()
+            for o in watched(futures, 'reading pictures', len(files)): o.result()
         except BaseException:
             ex.shutdown(cancel_futures=True)
             raise

@@ -9,6 +9,7 @@ __all__ = ['rank_places', 'road', 'deletion_insertion', 'drop_increase', 'mosaic
            'faithfulness_metrics', 'centred_blob', 'faithfulness', 'LogitLedger', 'logit_ledger']
 
 # %% ../nbs/14_faith.ipynb #a64de82a
+import math
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
@@ -18,7 +19,8 @@ from torchvision.transforms.functional import gaussian_blur
 from scipy.integrate import trapezoid
 from scipy.stats import spearmanr
 from fastcore.all import *
-from pytorch_grad_cam.metrics.road import NoisyLinearImputer
+from scipy.linalg import solveh_banded
+from pytorch_grad_cam.metrics.road import neighbors_weights
 from .docs import document
 from .files import *
 from .models import *
@@ -85,9 +87,54 @@ def _checked(model, targets, images, *heat):
     return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(targets)
 
 # %% ../nbs/14_faith.ipynb #0e7e8f24
-def _filled_in(x, gone, fill):
-    "Pictures without the places `gone`, which come from their neighbours"
-    return torch.stack([fill(o, torch.from_numpy(np.float32(~m))) for o,m in zip(x, gone)])
+def _system(gone, x):
+    "Each place that is `gone`, of all pictures, as the weighted mean of its neighbours: the band of a matrix, and the right-hand side"
+    (n,h,w),at = gone.shape,np.nonzero(gone)
+    number = np.full((n,h,w), -1)
+    number[at] = np.arange(len(at[0]))
+    own,left,b,parts = number[at],np.ones(len(at[0])),np.zeros((len(at[0]), x.shape[1])),[]
+    for (dy,dx),weight in neighbors_weights:
+        i,r,c = at[0],at[1]+dy,at[2]+dx
+        inside = (r>=0) & (r<h) & (c>=0) & (c<w)
+        left -= weight*~inside
+        i,r,c,rows = (o[inside] for o in (i,r,c,own))
+        open_ = number[i,r,c]>=0
+        np.add.at(b, rows[~open_], weight*x[i[~open_], :, r[~open_], c[~open_]])
+        parts.append((np.full(open_.sum(), -weight), rows[open_], number[i,r,c][open_]))
+    weights,rows,cols = map(np.concatenate, zip(*parts, (left,own,own)))
+    up = cols>=rows   # the matrix is symmetric
+    band = np.zeros((min(w+2, len(own)), len(own)))
+    band[(rows-cols-1)[up], cols[up]] = weights[up]
+    return band,b
+
+# %% ../nbs/14_faith.ipynb #a8e1c9cb
+def _some_filled_in(x, gone, noise):
+    "`_filled_in` of as many pictures as are solved at once"
+    res,nothing = x.clone(),gone.all((1,2))
+    res[nothing],gone = 0,gone & ~nothing[:,None,None]   # where no place is left to take it from, the mean colour
+    if not gone.any(): return res
+    at,values = np.nonzero(gone),torch.from_numpy(np.float32(solveh_banded(*_system(gone, x.numpy()))))
+    by_picture = values.split(gone.sum((1,2)).tolist())
+    res[at[0], :, at[1], at[2]] = torch.cat([o + noise*torch.randn_like(o.t()).t() for o in by_picture])
+    return res
+
+def _filled_in(x, gone, noise=.01):
+    "Pictures without the places `gone`, which come from their neighbours, and a little noise"
+    h,w = x.shape[-2:]
+    n = max(1, 2**23//(h*w*(w+2)))   # the band takes 64 MB, or what a picture needs
+    return torch.cat([_some_filled_in(*o, noise) for o in zip(x.split(n), np.split(gone, range(n, len(x), n)))])
+
+# %% ../nbs/14_faith.ipynb #0f172139
+def _road(model, x, ts, heat, shares, seed, output, p0):
+    "What `road` gives, of pictures whose probabilities are `p0`"
+    rank,res = rank_places(heat, seed),{}
+    n_px = rank[0].size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for k,r in dict(road_morf=rank, road_lerf=n_px-1-rank).items():
+            filled = torch.cat([_filled_in(x, r < round(s*n_px)) for s in shares])
+            res[k] = (_probs(model, filled, ts*len(shares), output=output).reshape(len(shares), -1) - p0).mean(0)
+    return res | dict(road=(res['road_lerf']-res['road_morf'])/2)
 
 def road(
     model, # As for `cam`
@@ -101,14 +148,7 @@ def road(
     "Mean change of the target's probability when the most, and the least, relevant places are filled in (Rong et al. 2022)"
     model,x,ts = _checked(model, targets, images, heat)
     check_value('shares', shares, partial(are, ok=is_share), 'one or more numbers from 0 to 1')
-    rank,fill,res = rank_places(heat, seed),NoisyLinearImputer(),{}
-    n_px,p0 = rank[0].size,_probs(model, x, ts, output=output)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for k,r in dict(road_morf=rank, road_lerf=n_px-1-rank).items():
-            filled = torch.cat([_filled_in(x, r < round(s*n_px), fill) for s in shares])
-            res[k] = (_probs(model, filled, ts*len(shares), output=output).reshape(len(shares), -1) - p0).mean(0)
-    return res | dict(road=(res['road_lerf']-res['road_morf'])/2)
+    return _road(model, x, ts, heat, shares, seed, output, _probs(model, x, ts, output=output))
 
 # %% ../nbs/14_faith.ipynb #831230c5
 def deletion_insertion(

@@ -10,6 +10,7 @@ __all__ = ['ProbeCallback']
 # %% ../nbs/16_gallery.ipynb #d4800da9
 import json, textwrap
 import matplotlib as mpl, sklearn.metrics as skm
+from .choices import file_name
 from .imports import *
 from .files import *
 from .models import *
@@ -325,10 +326,11 @@ def save(self:CAMInterpretation,
     k:int=10, # Mistakes with maps; twice as many in the gallery
     **kwargs # More for `plot_cams`
 ) -> Path: # The run folder
-    "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png, all or none"
+    "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png (by `file_name`), all or none"
     check_args(allowed.whole, k=k)
     with staged(folder) as tmp:
-        self.plot_cams(k, **kwargs).savefig(tmp/'cams.png', dpi=150)
+        fn = file_name('cams.png', kwargs.get('method', 'gradcam'), kwargs.get('target', 'predicted'))
+        self.plot_cams(k, **kwargs).savefig(tmp/fn, dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)
         self._to_csv(tmp/'predictions.csv')
         (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))

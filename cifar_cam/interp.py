@@ -19,6 +19,7 @@ from .classes import *
 from .trace import *
 from .maps import *
 from .cam import *
+from .progress import Count, is_told
 
 # %% ../nbs/15_interp.ipynb #127d45ca
 def _table(vocab, files, preds, targs, losses):
@@ -55,6 +56,13 @@ def _in_order(learn, dl):
     if getattr(dl.dataset, 'split_idx', 1)==0: dl = learn.dls.test_dl(dl.items, with_labels=True)
     return dl.new(shuffle=False, drop_last=False)
 
+# %% ../nbs/15_interp.ipynb #022d6143
+class _CountBatches(Callback):
+    "Say how far a pass is, where it is told"
+    order = 61
+    def __init__(self, n): self.count = Count('predicting, batch', n)
+    def after_batch(self): self.count()
+
 # %% ../nbs/15_interp.ipynb #97a49722
 def _gives_losses(run, two, name):
     "Does the loss function called `name` give a loss of each picture? Tried with `run` on the data `two`"
@@ -76,8 +84,9 @@ def _pass(learn, dl, act, vocab):
     how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, activation_of(learn.loss_func))
     known,act = act not in (None,noop,noops),act if how=='`act`' else partial(of_logits, act=act or noop)
     def run(dl, with_loss):
+        cbs = [_CountBatches(len(dl))] if is_told() else []
         watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', False)]   # such as a history of the training
-        with learn.no_bar(), learn.removed_cbs(watching): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
+        with learn.no_bar(), learn.removed_cbs(watching), learn.added_cbs(cbs): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
         return as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses
     two = dl.new(num_workers=0, get_idxs=lambda: list(range(min(2, len(dl.dataset)))))

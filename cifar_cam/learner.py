@@ -275,7 +275,16 @@ def _say(msg, to_errors=False):
 class _EpochLines(Callback):
     "Print a line an epoch"
     order,watches = 61,True
-    def before_fit(self): self.learn.logger,self.t0,self.first = noop,time.time(),len(self.history.epochs)
+    def before_fit(self):
+        self.learn.logger,self.t0,self.first = noop,time.time(),len(self.history.epochs)
+        if self.first: _say(f'going on after epoch {self.first} of {self.n_epoch}')
+    def after_batch(self):
+        "Learning rate and time left, beside fastai's bar, where there is one"
+        bar = getattr(getattr(self, 'progress', None), 'pbar', None)
+        if bar is None or not self.training: return
+        done = self.epoch-getattr(self, 'first', 0)+(self.iter+1)/self.n_iter
+        left = (time.time()-self.t0)/done*(self.n_epoch-self.epoch-(self.iter+1)/self.n_iter)
+        bar.comment += f', lr {self.opt.hypers[-1]["lr"]:.4g}, {format_time(left)} left in all'
     def after_epoch(self):
         done = len(self.history.epochs)-getattr(self, 'first', 0)
         if done<1: return   # an epoch that a resumed run has behind it

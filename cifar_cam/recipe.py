@@ -14,6 +14,7 @@ import inspect, math, platform, sys
 from dataclasses import dataclass, asdict, fields, replace
 from importlib.metadata import version
 from .imports import *
+from .choices import nearest
 from fastai.learner import SkipToEpoch
 from .files import *
 from .augment import *
@@ -107,7 +108,7 @@ def recipe(
 ) -> Recipe:
     "A recipe by name, with changes"
     known = recipes()
-    msg = f'no recipe {short_repr(name)}: there is {", ".join(known)}'
+    msg = f'no recipe {short_repr(name)}:{nearest(name, known)} there is {", ".join(known)}'
     if not isinstance(name, (str,Recipe)) or isinstance(name, str) and name not in known: raise ValueError(msg)
     return replace(known[name] if isinstance(name, str) else name, **kwargs)
 

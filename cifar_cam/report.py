@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from .choices import file_name
+from .progress import watched, tell
 from .imports import *
 from .files import *
 from .learner import *
@@ -24,7 +26,8 @@ from .classes import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .faith import road, centred_blob
+from .faith import centred_blob
+from .faith import _checked, _probs, _road
 from .interp import *
 from .interp import _at_once
 from .gallery import *
@@ -33,7 +36,7 @@ from .gallery import *
 def _uri(a):
     "An array (height x width x 3 or 4, uint8) as the address of a picture"
     f = io.BytesIO()
-    Image.fromarray(a).save(f, 'webp', lossless=max(a.shape[:2])<=64, quality=85)
+    Image.fromarray(a).save(f, 'webp', lossless=max(a.shape[:2])<=64, quality=85, method=2)   # no larger than by the usual 4, and quicker
     return 'data:image/webp;base64,'+base64.b64encode(f.getvalue()).decode()
 
 # %% ../nbs/17_report.ipynb #a2b8c4de
@@ -56,11 +59,24 @@ def _kinds(target_of):
     if target_of=='none': return ['predicted']
     return list(_evidence) if target_of=='class or contrast' else ['predicted','actual']
 
+_linear = 'gradcam','hirescam','xgradcam'
+
+def _against(a, b):
+    "Maps for the classes of `a` against those of `b`, by a method that is linear in the gradients: the differences of the maps"
+    maps,size = {k: a[k]-b[k] for k in a.layers},lambda m: np.nan_to_num(np.abs(m)).max((1,2))
+    floors = {k: 1e-6*np.maximum(size(a[k]), size(b[k])) for k in maps}
+    return CamMaps(maps, list(zip(a.targets, b.targets)), a.logits, a.size, a.cls, a.options, a.vocab, a.target_of, floors, a.note)
+
 @patch
 def _evidence_maps(self:CAMInterpretation, idxs, layers, method):
     "Maps of the pictures at `idxs`, by kind of evidence"
-    own = self.cams(idxs, layers, method)
-    return dict(predicted=own) | {o: self.cams(idxs, layers, method, o) for o in _kinds(own.target_of)[1:]}
+    maps = dict(predicted=self.cams(idxs, layers, method))
+    own = maps['predicted']
+    kinds = _kinds(own.target_of)
+    if 'actual' in kinds: maps['actual'] = self.cams(idxs, layers, method, 'actual')
+    if 'contrast' not in kinds: return maps
+    linear = own.method in _linear
+    return maps | dict(contrast=_against(own, maps['actual']) if linear else self.cams(idxs, layers, method, 'contrast'))
 
 # %% ../nbs/17_report.ipynb #58d0b7e3
 def _page_size(size, side=160):
@@ -87,16 +103,21 @@ def _said(self:CAMInterpretation, row, n_probs=20):
     return dict(idx=i, file=row.file, actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
 
 # %% ../nbs/17_report.ipynb #70cf4d92
-def _road(learn, x, maps, heat):
-    "ROAD of each `heat` for the class that the map is of"
-    return road(learn, x, heat, maps.targets, (.2,.5,.8))['road']
+def _controls(maps, seed=1):
+    "Random maps, and a blob in the middle, for the pictures of `maps`"
+    n = len(maps)
+    noise = dict(random=np.random.default_rng(seed).random((n,8,8), np.float32))
+    return dict(random=CamMaps(noise, maps.targets, maps.logits, maps.size).heat('random'), blob=np.tile(centred_blob(maps.size), (n,1,1)))
 
-def _controls(learn, x, maps, seed=1):
-    "ROAD of random maps, and of a blob in the middle, on the pictures of `maps`"
-    noise = dict(random=np.random.default_rng(seed).random((len(x),8,8), np.float32))
-    heats = dict(random=CamMaps(noise, maps.targets, maps.logits, maps.size).heat('random'),
-                 blob=np.tile(centred_blob(maps.size), (len(x),1,1)))
-    return {k: _road(learn, x, maps, o) for k,o in heats.items()}
+def _roads(learn, x, maps):
+    "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
+    model,x,ts = _checked(learn, maps.targets, x)
+    p0,heats = _probs(model, x, ts),watched(list(_heats(maps)), 'measuring maps and controls')
+    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in heats}
+
+def _heats(maps):
+    for k in maps.layers: yield k,maps.heat(k)
+    yield from _controls(maps).items()
 
 # %% ../nbs/17_report.ipynb #f18c27ea
 def _of_picture(tiles, i):
@@ -107,9 +128,10 @@ def _of_picture(tiles, i):
 
 def _add_road(tiles, learn, x, maps):
     "Put ROAD on the tiles of `maps`, which are for the predicted class; that of the controls"
+    roads = _roads(learn, x, maps)
     for k in maps.layers:
-        for tile,r in zip(tiles['predicted',k], _road(learn, x, maps, maps.heat(k))): tile['road'] = round(float(r), 3)
-    return _controls(learn, x, maps)
+        for tile,r in zip(tiles['predicted',k], roads.pop(k)): tile['road'] = round(float(r), 3)
+    return roads
 
 # %% ../nbs/17_report.ipynb #19e5b08d
 @patch
@@ -277,7 +299,7 @@ def report(self:CAMInterpretation,
     label_issues:bool=None, # Mark doubtful labels; None: if cleanlab is there
     title:str=None, # None: made from the model's and the data's name
     today:str=None # The date on the page; None: today
-) -> PagePath: # Of report.html, which works by itself; Jupyter shows it as a link
+) -> PagePath: # Of report.html, or report-METHOD.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
@@ -285,8 +307,9 @@ def report(self:CAMInterpretation,
     gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
     page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
                    **self._about(title, today, doubt), **self._figures(), **gallery)
-    with staged(folder) as tmp, (tmp/'report.html').open('w', encoding='utf-8') as f: f.writelines(page)
-    return PagePath(folder)/'report.html'
+    fn = file_name('report.html', method)
+    with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
+    return PagePath(folder)/fn
 
 # %% ../nbs/17_report.ipynb #a40e97d6
 def _check_method(method, target):
@@ -344,6 +367,7 @@ def _check_places(run, folder, export):
     if export and Path(export).exists(): raise ValueError(msg)
     if folder is None and isinstance(run, Learner): _check_saved(run)
 
+# %% ../nbs/17_report.ipynb #812b82d2
 def explain_run(
     run, # A run folder, or a `Learner`, such as `train_run` gives
     k:int=10, # Mistakes with maps; twice as many in the gallery
@@ -352,22 +376,29 @@ def explain_run(
     target='predicted', # As for `CAMInterpretation.cams`
     mistakes:int=100, # Mistakes in report.html; 0: no report
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
-    folder=None # Where to write; None: the run's folder
+    folder=None, # Where to write; None: the run's folder
+    faithfulness:bool=False # Measure ROAD of each map in report.html?
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
+    check_args(allowed.flag, faithfulness=faithfulness)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
+        tell(f'reading the run in {folder}, and its pictures')
         run = load_run(run)
     check_explain(run, k, layers, method, target, mistakes)
+    tell(f'predicting {len(run.dls.valid_ds):,} pictures')
     interp = CAMInterpretation.from_learner(run)
-    interp.save(folder, k=k, layers=layers, method=method, target=target)
-    if mistakes: interp.report(folder, mistakes, layers, method)
-    if export: interp.export(export, mistakes or k, layers=layers, method=method, target=target)
+    how,n = dict(layers=layers, method=method),len(interp.misclassified())
+    def step(words, k, do, /, *args, **kwargs):
+        if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
+    step('drawing the maps', k, interp.save, folder, k=k, target=target)
+    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness)
+    step('exporting the maps', export and (mistakes or k), interp.export, export, mistakes or k, target=target)
     return interp
 
 # %% ../nbs/17_report.ipynb #efbb2618

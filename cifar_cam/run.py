@@ -16,6 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
+from .choices import check_out
+from .progress import bar_class, is_terminal
 from .files import _check_names, _valid_names
 from .layouts import *
 from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
@@ -27,7 +29,7 @@ from .arch import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
-from .checkpoint import _check_folder, _check_memory, _check_room, _checksum, _own_folder, _rank
+from .checkpoint import _check_memory, _check_room, _checksum, _own_folder, _rank
 from .learner import *
 from .learner import _Learner
 from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
@@ -468,9 +470,10 @@ def _in_a_line(out):
 
 def _fit_and_save(learn, out, resume, trackers, info):
     "Train with checkpoints, and keep the run, also one that Ctrl-C ended"
-    bars = IN_NOTEBOOK or not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
-    if not bars: learn.remove_cb(ProgressCallback)
-    cbs = [f(out) for f in trackers] + ([] if bars else [_EpochLines()])
+    if not IN_NOTEBOOK and is_terminal(): bar_class()
+    elif not IN_NOTEBOOK: learn.remove_cb(ProgressCallback)
+    if not IN_NOTEBOOK: learn.logger = noop   # fastai's table counts epochs from 0
+    cbs = [f(out) for f in trackers] + ([] if IN_NOTEBOOK else [_EpochLines()])
     ck = Checkpoint(out/'checkpoint', resume)
     try:
         with _in_a_line(out), _interruptible() as stop, distributed(learn): learn.fit_recipe(checkpoint=ck, cbs=[stop, *cbs])
@@ -520,7 +523,7 @@ def train_run(
     check_value('check', check, callable, 'a function of a learner')
     if not isinstance(data, pd.DataFrame): data = os.fspath(data)
     name,out = data if isinstance(data, str) else 'table',at_home(out) if out else None
-    _check_folder(out, resume)
+    check_out(out, resume)
     r = _run_recipe(recipe, name, epochs=epochs, bs=bs, lr=lr, augs=augs)
     how,stats = _network(arch, size, width, pretrained, weights)
     size = how['size']

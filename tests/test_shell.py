@@ -1,5 +1,5 @@
 "What a notebook can't show of the shell: processes, signals, exit statuses and full disks."
-import json, os, shutil, signal, subprocess, sys, time
+import json, os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,6 +35,66 @@ def test_help_is_quick():
     assert res.returncode==0 and all(o in res.stdout for o in ('run','train','explain','doctor'))
     assert min(times)<.5, times
 
+WITHOUT = """
+import sys
+class No:
+    def find_spec(self, name, *_):
+        if name.partition('.')[0] in ('torch','fastai','numpy','matplotlib','pandas'): raise SystemExit(f'{name} was imported')
+sys.meta_path.insert(0, No())
+from cifar_cam.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+@pytest.mark.parametrize('line,words', [
+    ('run --recipe basline', 'did you mean baseline?'), ('run --method gradcamm', 'did you mean gradcam?'),
+    ('run --data digit', 'did you mean digits?'), ('run --precision bf61', 'did you mean bf16?'),
+    ('run --augs cropp', 'did you mean crop?'), ('run --epocs 3', 'did you mean --epochs?'),
+    ('trian', 'did you mean train?'), ('explian', 'did you mean explain?'),
+    ('run --epochs 0', '--epochs is 0'), ('run --lr fast', '--lr is fast'),
+    ('run --size 8', '16 to 512'), ('run --seed -1', '--seed is -1'),
+    ('run --mistakes 1001', '1 to 1000'), ('run --data nosuch', 'no file or folder nosuch'),
+    ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'),
+    ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
+    ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
+    ('runs nosuch', 'no folder nosuch')])
+def test_answered_at_once(line, words, tmp_path):
+    "Names, paths and numbers are looked at before torch, or anything of its weight, is imported"
+    env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}
+    one_line(subprocess.run([sys.executable, '-c', WITHOUT, *line.split()], capture_output=True, text=True, cwd=tmp_path, env=env), words)
+    assert not list(tmp_path.iterdir())
+
+def completed(line, cwd):
+    "What is proposed when Tab is pressed after `line`, by a process that does without torch"
+    env = dict(_ARGCOMPLETE='1', COMP_LINE=line, COMP_POINT=str(len(line)), _ARGCOMPLETE_IFS='|')
+    env['_ARGCOMPLETE_STDOUT_FILENAME'] = str(cwd/'proposed')
+    subprocess.run([sys.executable, '-c', WITHOUT], env=os.environ | env, check=True, cwd=cwd)
+    res = (cwd/'proposed').read_text()
+    (cwd/'proposed').unlink()
+    return {o.strip() for o in res.split('|')}
+
+def test_completion(tmp_path):
+    (tmp_path/'runs'/'mine'/'checkpoint').mkdir(parents=True)
+    (tmp_path/'runs'/'mine'/'checkpoint'/'epoch-00001-0.safetensors').touch()
+    assert {'run','train','explain','runs','doctor'} <= completed('cifar-cam ', tmp_path)
+    assert completed('cifar-cam tra', tmp_path)=={'train'}
+    assert completed('cifar-cam run --re', tmp_path)=={'--recipe','--resume','--resize'}
+    assert {'baseline','fast'} <= completed('cifar-cam run --recipe ', tmp_path)
+    assert completed('cifar-cam explain --target c', tmp_path)=={'contrast'}
+    assert 'digits' in completed('cifar-cam train --data d', tmp_path)
+    assert 'runs/mine' in completed('cifar-cam explain ', tmp_path)
+
+def test_page(tmp_path, monkeypatch, capsys):
+    "What the Shell page says of wrong lines is what is answered"
+    nb = json.loads((Path(__file__).parent.parent/'nbs'/'20_cli.ipynb').read_text(encoding='utf-8'))
+    text = ''.join(next(o['source'] for o in nb['cells'] if '$ cifar-cam trian' in ''.join(o['source'])))
+    said = re.findall(r'^\$ cifar-cam (.*)\n(cifar-cam: .*)$', text, re.M)
+    assert len(said)>4
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('CIFAR_CAM_DATA', raising=False)
+    for line,answer in said:
+        assert main(line.split())==1
+        assert capsys.readouterr().err.strip()==answer
+
 def test_installed_command():
     exe = shutil.which('cifar-cam', path=str(Path(sys.executable).parent))
     assert exe, 'the console script is not installed'
@@ -54,11 +114,58 @@ def test_run_leaves_everything(run_dir):
     config = json.loads((out/'config.json').read_text())
     assert config['seed']==1 and config['data']['fingerprint'] and config['versions']['torch'] and config['selection']
 
+def test_stages(run_dir):
+    "In a pipe, each stage says what it is"
+    said = run_dir[1].stdout
+    stages = 'reading ','training a ','epoch 1/2 ','predicting 100 pictures','drawing the maps of 4 ','writing the report of '
+    assert sorted(map(said.index, stages))==list(map(said.index, stages)), said
+
+@pytest.mark.skipif(os.name!='posix', reason='terminals of another kind')
+@pytest.mark.parametrize('encoding', ['utf-8','ascii'])
+def test_terminal(encoding, tmp_path):
+    "On a terminal: a bar with learning rate and time left, and epochs that count from 1"
+    import pty
+    pid,fd = pty.fork()
+    line = [*CLI, 'train', *SMALL, '--epochs', '2', '--out', str(tmp_path/'run')]
+    if not pid: os.execve(sys.executable, line, os.environ | dict(PYTHONIOENCODING=encoding))
+    said = b''
+    try:
+        while o := os.read(fd, 4096): said += o
+    except OSError: pass   # the end, on Linux
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])==0
+    said = said.decode()
+    assert re.search(r'Epoch 1/2 : .*lr 0.01, [0-9:]+ left', said) and 'epoch 1/2  train' in said and 'train_loss' not in said, said
+    assert ('\u2588' in said)==(encoding=='utf-8') and '\\u2588' not in said, said
+
+def test_runs(run_dir, tmp_path):
+    "The newest first; those that are damaged or unfinished are named as such; explain takes the newest that is whole"
+    runs = tmp_path/'runs'
+    for o in 'older','newer','broken','lost': shutil.copytree(run_dir[0], runs/o, ignore=shutil.ignore_patterns('checkpoint'))
+    (runs/'broken'/'config.json').write_text('[]')
+    (runs/'lost'/'model.safetensors').unlink()
+    (runs/'half'/'checkpoint').mkdir(parents=True)
+    (runs/'half'/'checkpoint'/'epoch-00003-0.safetensors').touch()
+    (runs/'none').mkdir()
+    for i,o in enumerate(['older','newer','broken','lost']): os.utime(runs/o/'config.json', (1e9+i,)*2)
+    res = subprocess.run([sys.executable, '-c', WITHOUT, 'runs'], capture_output=True, text=True, cwd=tmp_path)
+    head,*rows = res.stdout.splitlines()
+    assert [o.split()[0] for o in rows]==[f'runs/{o}' for o in ('half','lost','broken','newer','older')], res
+    assert 'unfinished' in rows[0] and 'no model.safetensors' in rows[1] and 'damaged: config.json' in rows[2]
+    assert re.search(r'digits  resnet18, width 8 +2 +[0-9.]+% +2001-09-09', rows[3]), rows[3]
+    res = sh('explain', '--k', 2, '--mistakes', 2, '--method', 'layercam', '--target', 'contrast', cwd=tmp_path)
+    assert res.stdout.startswith('explaining runs/newer, the newest run\n'), res
+    made = {o.name for o in (runs/'newer').iterdir()}
+    assert {'cams.png','report.html','cams-layercam-contrast.png','report-layercam.html'} <= made
+    assert (runs/'newer'/'cams.png').read_bytes()==(run_dir[0]/'cams.png').read_bytes()
+    assert 'replaced    misclassified.png, predictions.csv\n' in res.stdout
+    res = sh('explain', runs/'older', '--k', 2, '--mistakes', 0, '--out', tmp_path/'elsewhere')
+    assert (tmp_path/'elsewhere'/'cams.png').exists() and 'replaced' not in res.stdout, res
+
 def test_shell_and_package_agree(run_dir, tmp_path):
     "The same seed gives the same weights, from the shell and from Python"
     code = f'''
 from cifar_cam.all import *
-dls = cifar_dls(digits_path(), augs=baseline_augs(), n_train=200, n_valid=100)
+dls = cifar_dls(digits_path(), augs=baseline_augs(flip=False), n_train=200, n_valid=100)
 set_seed(1)
 learn = resnet_learner(dls, cifar_resnet18(dls.c, width=8))
 with learn.no_bar(), learn.no_logging(): learn.fit_step(2)
@@ -143,6 +250,12 @@ def test_interrupted(tmp_path):
     config = json.loads((tmp_path/'run'/'config.json').read_text())
     assert config['interrupted'] and config['epochs_done']>=1
     assert sh('explain', tmp_path/'run', '--k', 2).returncode==0
+    p = subprocess.Popen([*cmd, '--resume'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    said = next(o for o in p.stdout if o.startswith(('going on','epoch ')))
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=120)
+    done = re.fullmatch('going on after epoch ([0-9]+) of 500\n', said)
+    assert done and int(done[1]) in (config['epochs_done'],config['epochs_done']-1), said
 
 def _small_disk(path, mb):
     path.mkdir()

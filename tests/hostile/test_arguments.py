@@ -222,7 +222,7 @@ door('interp.save', lambda **k: W.interp.save(**k), None, folder='fresh', k='who
 door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method',
      faithfulness='flag?', label_issues='flag?')
 door('check_explain', check_explain, dict, k='whole', mistakes='zero', method='method', size='size')
-door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass')
+door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass', faithfulness='flag')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
      l1='number?', l2='number?', compile='flag')
 door('fit_step', lambda **k: W.learn.fit_step(**k), None, n_epoch='whole?', lr='above?', gamma='above?', step_size='steps?', resume='flag')

@@ -33,9 +33,15 @@ wrong = [['--nosuch'], ['--epochs'], ['--epochs', '--width'], ['extra'], ['--res
 lines += [[c, *o] for c,o in itertools.product(['run','train'], wrong)]
 lines += [[c] for c in ('fly', '', '-', '--', '-x', '--nosuch', 'RUN', 'run ', 'rm -rf', '../run', '\u202erun', 'a'*1000, 'run\n')]
 folders = [], ['nosuch'], ['{home}'], ['{home}/file'], ['{home}/empty'], ['{data}'], [''], ['{run}', 'more'], ['~nosuchuser/run']
-options = ['--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
+more = dict(weights=['nosuch', '{home}'], method=['gradcam,layercam', 'GradCam+'], target=['', '10', '1e1'], faithfulness=['yes'],
+    recipe=['basline', 'BASELINE'])
+lines += [small(f'--{k}={v}') for k,vs in more.items() for v in vs]
+lines += [['runs', *o] for o in (['nosuch'], ['{home}/file'], [''], ['a', 'b'], ['--nosuch'], ['--k=1'], ['~nosuchuser/runs'], ['x'*300])]
+options = ['--out={home}/file', '--out={home}/file/x', '--faithfulness=1', '--k=', '--k=1e2', '--target=', '--method=', '--recipe=fast',
+           '--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
            '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
+lines += [['explain'], ['explain', '--k=3'], ['explian'], ['Explain', '{run}']]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]

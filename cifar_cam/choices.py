@@ -1,0 +1,58 @@
+"What may be asked for, without fastai and torch: the names that there are, the nearest one, and the look at a run's folder"
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
+           'file_name']
+
+recipe_names = 'baseline','cutout','step20','fast','finetune'
+aug_names = 'baseline','crop','cutout','none'
+resizes = 'crop','squish','pad'
+precisions = 'auto','fp32','bf16','fp16'
+targets = 'predicted','actual','both','contrast'
+# what the maps of a method are of
+methods = {o: 'class or contrast' for o in 'gradcam hirescam gradcamplusplus xgradcam layercam gradcamelementwise'.split()}
+methods |= dict(eigencam='none', eigengradcam='class', scorecam='class', ablationcam='class', fullgrad='class', kpcacam='none',
+                shapleycam='class or contrast', finercam='class', fem='none', randomcam='none')
+
+def method_name(
+    name:str # As it is typed
+) -> str:
+    "The name of a method as `methods` has it: case, `-`, `_` and `+` are written as one likes"
+    return re.sub(r'(\+\+|pp)$', 'plusplus', name.lower().translate({ord(o): None for o in '-_ '}))
+
+def nearest(
+    name:str, # One that is not there
+    known # Those that are
+) -> str: # A question with a blank before it, or nothing
+    "Which of the names that there are was meant, if one is near"
+    by = {str(o).lower(): str(o) for o in known}
+    found = get_close_matches(str(name).lower()[:100], by, 1)
+    return f' did you mean {by[found[0]]}?' if found else ''
+
+def check_out(
+    out, # The folder asked for, or None
+    resume=False # May it hold a run?
+):
+    "`ValueError` if `out` holds a run, or is none"
+    if resume and not out: raise ValueError('resume: give the folder of the run to go on with as `out`')
+    if not out: return
+    p = Path(out)
+    for o in p,*p.parents:
+        if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
+    if resume: return
+    if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
+    msg = f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it'
+    if any((p/'checkpoint').glob('epoch-*.safetensors')): raise ValueError(msg)
+
+def file_name(
+    fn:str, # Of the default method and target, such as cams.png
+    method='gradcam', # A name, or a class of grad-cam
+    target='predicted' # As for `CAMInterpretation.cams`
+) -> str:
+    "What a file is called that shows maps of `method` and `target`: it says so, where they are not the usual ones"
+    method = method_name(getattr(method, '__name__', str(method)))
+    words = [str(o) for o,usual in ((method,'gradcam'),(target,'predicted')) if o is not None and str(o)!=usual]
+    tags = ''.join('-'+(re.sub(r'\W+', '-', o).strip('-') or 'other')[:40] for o in words)
+    return tags.join(re.fullmatch(r'(.*)(\.\w+)', fn).groups())
