@@ -42,7 +42,8 @@ _ends = noop,partial(torch.softmax, dim=1),partial(torch.log_softmax, dim=1),tor
 
 def _becomes(o, out):
     "Is what a layer gives, `o`, what the model gives, `out`, but for a last step that has no weights?"
-    means = [o] if o.ndim==2 else [o.mean((2,3)),o.relu().mean((2,3))] if o.ndim==4 else []
+    means = [o] if o.ndim==2 else []
+    if o.ndim==4: means = [o.mean((2,3)),o.relu().mean((2,3))]
     close = lambda a: a.shape==out.shape and torch.allclose(a, out, rtol=1e-4, atol=1e-5*(1+out.abs().max().item()))
     return any(close(end(m)) for m in means for end in _ends if m.shape==out.shape)
 
@@ -63,7 +64,9 @@ def _place(model, x):
     if name: return name,lambda i,o: i if i.ndim==2 else i.mean((2,3))
     try:
         with traced(model, x) as t: name = t.last(); grid = t.grid(name)
-    except ValueError as e: raise ValueError(f'which pictures are alike to this network can not be known: it has no last linear layer, and {e}') from e
+    except ValueError as e:
+        msg = f'which pictures are alike to this network can not be known: it has no last linear layer, and {e}'
+        raise ValueError(msg) from e
     return name,lambda i,o: grid(o).mean((2,3))
 
 def _run_once(model, place, x):
@@ -234,6 +237,7 @@ class Looked:
     near:Callable=None # A function of indices into the training set: those pictures, to look at
     def __len__(self): return len(self.files)
 
+# %% ../nbs/18_look.ipynb #3b49c16e
 _rare,_enough = .01,100   # a share of the validation pictures, and how many it takes to tell one
 
 @patch(as_prop=True)
@@ -243,7 +247,6 @@ def far(self:Looked):
     told = lambda o: o<_rare if self.n_known>=_enough or o>=_rare else None
     return list(map(told, self.farther))
 
-# %% ../nbs/18_look.ipynb #241507b9
 @patch
 def word(self:Looked,
     i:int # A picture
@@ -251,9 +254,17 @@ def word(self:Looked,
     "How far picture `i` is from all training pictures, in words"
     if self.farther is None: return f'the nearest training pictures are not known: {self.why}'
     share,n = self.farther[i],self.n_known
-    res = f'{round(share*n):,} of {n:,} validation pictures ({share:.1%}) are as far from all training pictures, or farther'
-    if self.far[i] is None: return f'{res}: they are too few to tell {_rare:.0%}'
-    return f'far from all training pictures: {res}, fewer than {_rare:.0%}' if self.far[i] else res
+    res = f'{round(share*n):,} of {n:,} validation pictures ({share:.1%}) are as far'
+    if self.far[i]: return f'far from all training pictures: {res}, fewer than {_rare:.0%}'
+    few = f', too few to tell {_rare:.0%}' if self.far[i] is None else ''
+    return f'{res} from all training pictures as this one, or farther{few}'
+
+# %% ../nbs/18_look.ipynb #32faf75c
+@patch
+def _near_records(self:Looked, i):
+    if self.farther is None: return None
+    rows = self.nearest[self.nearest.picture==i].itertuples()
+    return [dict(file=r.file, label=as_text(r.label), similarity=round(r.similarity, 6)) for r in rows]
 
 @patch
 def records(self:Looked) -> list: # A dictionary a picture, as JSON takes it
@@ -262,10 +273,9 @@ def records(self:Looked) -> list: # A dictionary a picture, as JSON takes it
     for i,file in enumerate(self.files):
         t = self.table[self.table.picture==i]
         classes = [{'class': as_text(c), 'prob': round(float(p), 6)} for c,p in zip(t['class'], t.prob)]
-        near = None if self.farther is None else self.nearest[self.nearest.picture==i]
-        neighbours = near is not None and [dict(file=r.file, label=as_text(r.label), similarity=round(r.similarity, 6)) for r in near.itertuples()]
-        res.append(dict(file=file, classes=classes, nearest=neighbours or None, farther=self.farther and round(self.farther[i], 6),
-                        known=self.n_known, far=self.far[i], word=self.word(i)))
+        farther = None if self.farther is None else round(self.farther[i], 6)
+        res.append(dict(file=file, classes=classes, nearest=self._near_records(i), farther=farther, known=self.n_known,
+                        far=self.far[i], word=self.word(i)))
     return res
 
 @patch
@@ -327,8 +337,9 @@ def _plot_one(self:Looked, sub, i, overlays, near, shape):
     rows = [] if self.farther is None else self.nearest[self.nearest.picture==i].head(shape).itertuples()
     for j,(r,im) in enumerate(zip(rows, () if near is None else near)):
         _tile(sub.add_subplot(grid[1,2+j]), im, f'{as_text(r.label)[:14]}\n{r.similarity:.3f}')
-    sub.supxlabel(_wrapped([f'above: for {as_text(self.maps.whose(i))}; below: the nearest training pictures, by the cosine of features' if near is not None
-                            else f'maps for {as_text(self.maps.whose(i))}', self.word(i)], 40+24*shape), fontsize=7)
+    what,where = f'for {as_text(self.maps.whose(i))}','the nearest training pictures, by the cosine of features'
+    said = f'maps {what}' if near is None else f'above: {what}; below: {where}'
+    sub.supxlabel(_wrapped([said, self.word(i)], 40+24*shape), fontsize=7)
 
 # %% ../nbs/18_look.ipynb #5200538f
 @patch
@@ -394,7 +405,7 @@ def _neighbours_of(learn, x, k, vocab):
     idx = ids.flatten().tolist()
     nearest = pd.DataFrame(dict(picture=np.repeat(range(n), k), rank=np.tile(range(1, k+1), n), index=idx,
         file=[names[i] for i in idx], label=[vocab[ys[i]] for i in idx], similarity=sims.flatten().numpy()))
-    farther = [(own['known']>=o*(1-1e-4)).double().mean().item() for o in _distance(q, *(own[k] for k in ('features','scale','sizes')))]
+    farther = [(own['known']>=o*(1-1e-4)).double().mean().item() for o in _distance(q, own['features'], own['scale'], own['sizes'])]
     return nearest,farther,len(own['known']),partial(_pictures_at, dl)
 
 # %% ../nbs/18_look.ipynb #8156e408
