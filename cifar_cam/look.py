@@ -313,13 +313,13 @@ def _repr_html_(self:Looked):
 # %% ../nbs/18_look.ipynb #6fcb2f63
 def _plot_bars(ax, names, probs):
     "The likeliest classes, the first on top"
-    at = range(len(names))[::-1]
+    at = range(4, 4-len(names), -1)
     ax.barh(at, [1]*len(names), color='#eeeeee', height=.5)
     ax.barh(at, probs, color=['#D55E00','#0072B2']+['#999999']*len(names), height=.5)
     for y,name,p in zip(at, names, probs):
         ax.text(0, y+.32, name if len(name)<=24 else name[:23]+'…', fontsize=8, va='bottom')
         ax.text(1.03, y, f'{p:.1%}', fontsize=8, va='center')
-    ax.set(xlim=(0,1), ylim=(-.6,max(4, len(names)-1)+.9))
+    ax.set(xlim=(0,1), ylim=(-.6,4.9))
     ax.axis('off')
 
 @patch
