@@ -35,11 +35,18 @@ folders = [], ['nosuch'], ['{home}'], ['{home}/file'], ['{home}/empty'], ['{data
 options = ['--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
            '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
+looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], ['~nosuchuser/run', '{pic}'], ['{data}', '{pic}']
+pictures = 'nosuch.jpg', '{home}/file', '{home}/empty', '{run}/config.json', '', '/dev/null', 'clipboard', 'x'*300, 'https://a.b/c.jpg', '{home}/text.jpg'
+options = ['--k=0', '--k=101', '--k=two', '--method=nosuch', '--method=eigencam', '--method=fullgrad', '--layers=nosuch', '--layers=layer4.nosuch',
+           '--out={home}/file', '--out={home}/file/x.png', '--out={run}', '--out=nosuch/x.png', '--out=x.doc', '--out=x', '--out=/dev/full/x.png',
+           '--out=/proc/x.png', '--nosuch', '--json=yes', '--out']
+lines += [['look', *o] for o in looks] + [['look', '{run}', o] for o in pictures] + [['look', '{run}', '{pic}', 'nosuch.png']]
+lines += [['look', '{run}', '{pic}', o] for o in options]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]
 
-def filled(line, out): return [o.format(out=out, data=W.data, home=W.home, run=W.run) if '{' in o and '{}' not in o else o for o in line]
+def filled(line, out): return [o.format(out=out, data=W.data, home=W.home, run=W.run, pic=W.files[0]) if '{' in o and '{}' not in o else o for o in line]
 
 def there(folder): return sorted((str(o), o.lstat().st_mtime_ns) for o in folder.rglob('*'))
 
