@@ -45,9 +45,10 @@ _n = 100   # pictures that are compared
 
 def _pictures(learn):
     "Pictures of the validation set, spread over it: bytes, channels last, and as the model takes them"
-    dl = learn.dls.valid
+    dl = learn.dls.valid.new(shuffle=False, drop_last=False, num_workers=0)
     ids = np.linspace(0, len(dl.dataset)-1, min(_n, len(dl.dataset))).round().astype(int).tolist()
     with no_random():
+        dl.before_iter()   # which tells the transforms that this is validation
         b = dl.create_batch([dl.do_item(i) for i in ids])
         raw = b[0].detach().cpu().as_subclass(Tensor)
         x = dl.after_batch(to_device(b, dl.device))[0].detach().cpu().as_subclass(Tensor)
@@ -91,11 +92,11 @@ def _silent():
 
 def _graph(net, images):
     "The network as ONNX has it, for any number of pictures"
-    n,kind = torch.export.Dim('n', min=1),type(net.model).__name__
+    n,kind,two = torch.export.Dim('n', min=1),type(net.model).__name__,images[[0,-1]]
     how = dict(input_names=['images'], output_names=['logits','probabilities'], opset_version=_opset, dynamic_shapes=dict(images={0: n}))
     try:
         with tempfile.TemporaryDirectory() as tmp, _silent():
-            return torch.onnx.export(net, (images[:2],), dynamo=True, verbose=False, external_data=False, artifacts_dir=tmp, **how).model_proto
+            return torch.onnx.export(net, (two,), dynamo=True, verbose=False, external_data=False, artifacts_dir=tmp, **how).model_proto
     except Exception as e:   # torch has many for what it can't trace
         why = ' '.join(str(e).split())
         raise ValueError(f"torch can't export the {kind} to ONNX ({type(e).__name__}: {why[:200]}): try another network") from e
@@ -153,8 +154,8 @@ class Exported:
     n:int # Pictures that were compared
     about:dict # The metadata of the file
     def __repr__(self):
-        h,w = json.loads(self.about['size'])
-        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes n x {h} x {w} x 3 bytes; on {self.n} validation pictures the largest difference '
+        takes = self.about['input'].partition(';')[0]
+        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes {takes}; on {self.n} validation pictures the largest difference '
                 f'from the network is {self.logits:.2g} in logits, {self.probabilities:.2g} in probabilities ({_tolerance:g} is allowed)')
 
 # %% ../nbs/19_export.ipynb #79f6a3a7

@@ -83,15 +83,18 @@ def test_model_stays_as_it_was(run, flower):
     learn,_ = run
     learn.model.train()
     for p in learn.model.layer1.parameters(): p.requires_grad_(False)
-    def state(): return [(k, m.training, len(m._forward_hooks)) for k,m in learn.model.named_modules()], [p.requires_grad for p in learn.model.parameters()], \
-        rooms._checksum(learn.model), torch.get_rng_state().tolist()
+    def state():
+        modes = [(k, m.training, len(m._forward_hooks)) for k,m in learn.model.named_modules()]
+        wants = [p.requires_grad for p in learn.model.parameters()]
+        return modes, wants, rooms._checksum(learn.model), torch.get_rng_state().tolist()
     before = state()
     learn.look(flower)
     assert state()==before
     for p in learn.model.parameters(): p.requires_grad_(True)
 
 @pytest.mark.parametrize('name,im', [
-    ('grey.png', Image.new('L', (50,40), 200)), ('clear.png', Image.new('RGBA', (20,30))), ('deep.png', Image.fromarray(np.full((9,12), 60000, np.uint16))),
+    ('grey.png', Image.new('L', (50,40), 200)), ('clear.png', Image.new('RGBA', (20,30))),
+    ('deep.png', Image.fromarray(np.full((9,12), 60000, np.uint16))),
     ('huge.jpg', Image.new('RGB', (4000,3000), 'red')), ('one.gif', Image.new('P', (1,1)))])
 def test_pictures_of_all_kinds(run, tmp_path, name, im):
     learn,_ = run
@@ -129,7 +132,8 @@ def test_progress_in_a_pipe_is_apart(run, flower):
     "JSON on standard output, and nothing but lines elsewhere"
     _,home = run
     shutil.rmtree(home/'fastai'/'cifar_cam'/'features', ignore_errors=True)
-    res = subprocess.run([sys.executable, '-m', 'cifar_cam', 'look', str(home/'run'), str(flower), '--json'], capture_output=True, text=True)
+    cmd = [sys.executable, '-m', 'cifar_cam', 'look', str(home/'run'), str(flower), '--json']
+    res = subprocess.run(cmd, capture_output=True, text=True)
     assert res.returncode==0 and json.loads(res.stdout)['far'] and '\r' not in res.stderr and 'Error' not in res.stderr, res.stderr
 
 def test_clipboard(run, flower, monkeypatch):
@@ -145,7 +149,8 @@ def test_clipboard(run, flower, monkeypatch):
 def test_other_learners(tmp_path):
     "A `vision_learner` over files, and one in half precision"
     fs = get_image_files(digits_path()/'test')[:40]
-    dls = ImageDataLoaders.from_path_func(tmp_path, fs, lambda o: o.parent.name, bs=8, num_workers=0, item_tfms=Resize(64), seed=1, device='cpu')
+    how = dict(bs=8, num_workers=0, item_tfms=Resize(64), seed=1, device='cpu')
+    dls = ImageDataLoaders.from_path_func(tmp_path, fs, lambda o: o.parent.name, **how)
     learn = vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
     with learn.no_bar():
         full = learn.look(fs[:2], k=3)

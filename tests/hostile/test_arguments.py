@@ -222,6 +222,8 @@ door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', m
 door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
 door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
 door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='path', files='files', k='whole', method='method')
+door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
+door('export_run', export_run, None, run='path', path='fresh')
 door('Looked.show', lambda **k: looked().show(**k), dict, n='whole', figsize='figsize', native='flag')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
      l1='number?', l2='number?', compile='flag')
@@ -233,6 +235,7 @@ def taken(learn): raise Taken
 needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.home/'page'),
     train_run=lambda: dict(data=W.data, out=W.home/'new', check=taken),
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
+needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
@@ -404,6 +407,11 @@ cases = [
     (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
     (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
     (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: W.learn.export_onnx(W.home/'x.pt'), '.onnx'),
+    (lambda: W.learn.export_onnx(W.home/'nosuch'/'x.onnx'), 'no folder'),
+    (lambda: W.learn.export_onnx(W.home), '.onnx'),
+    (lambda: export_run(W.home/'empty', W.home/'x.onnx'), 'not a run folder'),
+    (lambda: export_run(W.net, W.home/'x.onnx'), 'run folder'),
     (lambda: look_run(W.run, W.files[0], out=W.home/'file'), 'file'),
     (lambda: cam(W.learn, W.home/'text.jpg'), 'not a picture'),
     (lambda: cam(W.net, W.files[0]), 'made ready'),
