@@ -1,9 +1,11 @@
 "Everything, as in fastai: `from cifar_cam.all import *`"
 from .imports import *
 from .files import *
+from .layouts import *
 from .augment import *
 from .data import *
 from .models import *
+from .arch import *
 from .recipe import *
 from .checkpoint import *
 from .learner import *

@@ -94,15 +94,17 @@ def changed(self:AlbumentationsTransform,
 # %% ../nbs/02_augment.ipynb #08b3e038
 def baseline_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
-    mean=(0.4919, 0.4827, 0.4472) # Mean colour, from 0 to 1, which fills borders and holes; by default CIFAR-10's
+    mean=(0.4919, 0.4827, 0.4472), # Mean colour, from 0 to 1, which fills borders and holes; by default CIFAR-10's
+    flip:bool=True # Mirror half of the pictures? Not where left and right mean something, as in digits
 ) -> list: # Albumentations transforms, in order
     "The recipe's augmentations: flip, shift-scale-rotate, pad, and one of cut-out and grey"
     check_args(allowed.size, size=size)
+    check_args(allowed.flag, flip=flip)
     check_args(allowed.colour, mean=mean)
     import albumentations as A, cv2
     fill,hole = tuple(255*m for m in mean),(size//2, size//2)
     mirror,const = cv2.BORDER_REFLECT_101,cv2.BORDER_CONSTANT
-    return [A.HorizontalFlip(p=.5),
+    return [*([A.HorizontalFlip(p=.5)] if flip else []),
             A.Affine(translate_percent=(-.1,.1), scale=(.9,1.1), keep_ratio=True, rotate=(-15,15), border_mode=mirror, p=.5),
             A.PadIfNeeded(size, size, border_mode=const, fill=fill),
             A.OneOf([A.CoarseDropout((1,1), hole, hole, fill=fill, p=.7), A.ToGray(p=.3)], p=1)]
@@ -257,15 +259,17 @@ def device_augs(
     size:int=32, # Height and width of a picture in pixels; the hole is half as high and wide
     mean=(0.4919, 0.4827, 0.4472), # Mean colour, red, green, blue from 0 to 1, which fills holes; by default CIFAR-10's
     crop:int=0, # Pixels to pad on each side before a crop to the old size; 0: shift-scale-rotate in its place
-    cutout:bool=True # Cover a square, or take the colours away? With `crop`: cover a square of half the size
+    cutout:bool=True, # Cover a square, or take the colours away? With `crop`: cover a square of half the size
+    flip:bool=True # Mirror half of the pictures?
 ) -> L: # Batch transforms, in order
     "`baseline_augs` on the device; with `crop`, the crop and flip of He et al. 2015 for ResNets on CIFAR-10"
     check_args(allowed.size, size=size)
     check_args(allowed.colour, mean=mean)
     check_args(allowed.count, crop=crop)
-    check_args(allowed.flag, cutout=cutout)
-    if crop: return L(RandomPadCrop(crop), RandomFlip()) + (L(RandomCutOut(size//2, mean)) if cutout else [])
-    augs = L(RandomFlip(), RandomAffine())
+    check_args(allowed.flag, cutout=cutout, flip=flip)
+    flips = L(RandomFlip() if flip else None).filter()
+    if crop: return L(RandomPadCrop(crop)) + flips + (L(RandomCutOut(size//2, mean)) if cutout else [])
+    augs = flips + RandomAffine()
     return augs + PickOne([RandomCutOut(size//2, mean, inside=True), RandomGrey(1.)], (.7,.3)) if cutout else augs
 
 # %% ../nbs/02_augment.ipynb #57c42cdd

@@ -25,6 +25,12 @@ def whole(
     if not s.isdecimal() or int(s)<1: raise ArgumentTypeError(f'is {s}: give a whole number above 0')
     return int(s)
 
+# %% ../nbs/20_cli.ipynb #a1f23769
+def _yes_no(s):
+    "yes or no, as an argument's type"
+    if s not in ('yes','no'): raise ArgumentTypeError(f'is {s}: give yes or no')
+    return s=='yes'
+
 # %% ../nbs/20_cli.ipynb #349d2272
 def _kept(learn):
     "The run folder of `learn`; None in a process that is not the first one of several"
@@ -40,18 +46,25 @@ def _command():
 # %% ../nbs/20_cli.ipynb #3962a91f
 @call_parse
 def train(
-    data:str='cifar10', # cifar10, digits (offline), or a folder or .tgz with train/<class>/ and test/<class>/
+    data:str='cifar10', # cifar10, digits (offline), a folder with train/<class>/ and test/<class>/ or with classes alone, a CSV, an archive
     out:str='', # Run folder; by default a new one under runs/
     recipe:str='baseline', # Recipe
     epochs:whole=None, # Passes over the training set; by default the recipe's, for the digits 4, two of them slower
     n_train:whole=None, # Training pictures, spread evenly over the classes; by default all
     n_valid:whole=None, # Validation pictures, likewise
-    width:whole=64, # Channels of the network's first stage
+    arch:str='', # Network: resnet18 (this project's), one of torchvision (resnet34, torchvision/resnet18) or timm (timm/convnext_atto)
+    pretrained:store_true=False, # Begin with the library's weights, trained on ImageNet
+    weights:str='', # Begin with the weights in this file, .safetensors or .pth, of the whole network
+    width:whole=None, # Channels of the first stage of this project's resnet18; by default 64
     bs:whole=None, # Pictures in a batch; by default the recipe's
     lr:float=None, # Learning rate at the start; by default the recipe's
     seed:int=1, # Decides weights, order and augmentation
     precision:str='auto', # auto, fp32, bf16 or fp16
-    size:whole=32, # Height and width of the pictures in pixels
+    size:whole=None, # Height and width of the pictures in pixels; by default the network's own, 32 for this project's resnet18
+    valid_pct:float=.2, # The share of the pictures to hold out, where they have no split
+    resize:str='crop', # What becomes of pictures that are not square: crop, squish or pad
+    augs:str='', # Augmentations: baseline, crop, cutout or none; by default the recipe's
+    flip:_yes_no=None, # Mirror pictures: yes or no; by default as the recipe, but not digits, letters, and what is called left and right
     workers:int=None, # Processes that prepare batches
     resume:store_true=False, # Go on with the run in --out where it was left, or begin it
     compile:store_true=False, # Compile the model with torch's inductor

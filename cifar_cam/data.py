@@ -16,54 +16,81 @@ from filelock import FileLock, Timeout
 from PIL import ImageOps
 from .imports import *
 from .files import *
-from .files import _read, _valid_names
+from .files import _read
+from .layouts import *
+from .layouts import _a_pct, _a_resize
 from .augment import AlbumentationsTransform, BatchAug
 
 # %% ../nbs/03_data.ipynb #a5fea971
 class Square(Transform):
-    "The middle square of a picture, scaled to `size` x `size` pixels"
+    "The middle square of a picture, or all of it, scaled to `size` x `size` pixels"
     order = 1
     def __init__(self,
-        size # Height and width of what comes out, in pixels
+        size, # Height and width of what comes out, in pixels
+        resize:str='crop' # 'crop': the middle square, 'squish', or 'pad' with black
     ):
         check_args(allowed.size, size=size)
+        check_args(_a_resize, resize=resize)
         super().__init__()
-        self.size = size
+        self.size,self.resize = size,str(resize)
     def encodes(self, o:PILImage):
-        size = self.size,self.size
-        return o if o.size==size else type(o)(ImageOps.fit(o, size, Image.Resampling.BILINEAR))
+        size,how = (self.size,self.size),Image.Resampling.BILINEAR
+        if o.size==size: return o
+        if self.resize=='squish': return type(o)(o.resize(size, how))
+        return type(o)((ImageOps.pad if self.resize=='pad' else ImageOps.fit)(o, size, how))
 
 # %% ../nbs/03_data.ipynb #018caeda
-def _both(path, n_train, n_valid, seed):
-    "Files of both sets"
-    return picture_files(Path(path)/'train', n_train, seed) + picture_files(Path(path)/valid_name(path), n_valid, seed)
+class _Finder:
+    "What a `DataBlock` asks of its source: items, the label of each, and their sets"
+    def __init__(self, n_train, n_valid, valid_pct, seed):
+        self.all,self.some,self.labels,self.sets = dict(valid_pct=valid_pct, seed=seed),(n_train,n_valid,seed),{},[]
+    def items(self, source):
+        found = find_pictures(source, **self.all)
+        self.sets = found.some(*self.some).sets()
+        if found.layout=='table': self.learn(dict(zip(found.table.file, found.table.label.tolist())))
+        return L(self.sets).concat()
+    def learn(self, labels):
+        twice = first(f for f,o in labels.items() if self.labels.get(f, o)!=o)
+        if twice: raise ValueError(f'{twice} had another label when this block was given it before: make a new block for this table')
+        self.labels.update(labels)
+    def splits(self, items):
+        ends = np.cumsum([0]+L(self.sets).map(len))
+        return L(L(range(a, b)) for a,b in zip(ends, ends[1:]))
+    def label(self, fn):
+        if Path(fn) in self.labels: return self.labels[Path(fn)]
+        if self.labels: raise ValueError(f'{fn} is not in the table, which has the labels: give pictures that are, or no labels')
+        return class_name(fn)
 
+# %% ../nbs/03_data.ipynb #f1d3b10c
 def cifar_block(
     augs=None, # For training pictures: albumentations, an `AlbumentationsTransform`, or `device_augs()`; None for none
     size:int=32, # Height and width in pixels
     stats=cifar_stats, # Mean and standard deviation of red, green and blue, from 0 to 1
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
-    seed:int=1 # Decides which, where not all are taken
-) -> DataBlock: # Takes the path of a folder with train/<class>/ and test/<class>/
-    "CIFAR-10, or a folder laid out like it, as an ordinary fastai `DataBlock` over files"
+    seed:int=1, # Decides which, where not all are taken, or where some are held out
+    valid_pct:float=.2, # The share to hold out, where the pictures have no split
+    resize:str='crop' # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
+) -> DataBlock: # Takes what `find_pictures` takes
+    "CIFAR-10, or pictures of your own, as an ordinary fastai `DataBlock` over files"
     check_args(allowed.stats, stats=stats)
     check_args(or_none(allowed.whole), n_train=n_train, n_valid=n_valid)
+    check_args(_a_pct, valid_pct=valid_pct)
     check_args(allowed.seed, seed=seed)
     on_device = L(augs).filter(lambda o: isinstance(o, BatchAug))
     msg = 'augs mixes albumentations with batch augmentations: give one kind'
     if 0<len(on_device)<len(L(augs)): raise TypeError(msg)
     if not isinstance(augs, AlbumentationsTransform): augs = AlbumentationsTransform(None if on_device else augs)
+    find = _Finder(n_train, n_valid, valid_pct, seed)
+    items,label,splits = map(partial, (find.items,find.label,find.splits))   # a method would become one of the block's
     return DataBlock(
-        blocks=(ImageBlock(RGBImage), CategoryBlock), get_y=class_name,
-        get_items=partial(_both, n_train=n_train, n_valid=n_valid, seed=seed),
-        splitter=GrandparentSplitter('train', list(_valid_names)),
-        item_tfms=[Square(size), augs], batch_tfms=[*on_device, Normalize.from_stats(*stats)])
+        blocks=(ImageBlock(RGBImage), CategoryBlock), get_items=items, get_y=label, splitter=splits,
+        item_tfms=[Square(size, resize), augs], batch_tfms=[*on_device, Normalize.from_stats(*stats)])
 
 # %% ../nbs/03_data.ipynb #69c0577b
-def _read_into(res, files, size):
+def _read_into(res, files, size, resize='crop'):
     "Read `files` into the array `res`, in threads, and count of how many bits they are"
-    square,deep = Square(size),Counter()
+    square,deep = Square(size, resize),Counter()
     def read(ids):
         for i in ids:
             im = RGBImage(_read(files[i]))
@@ -89,13 +116,15 @@ _a_list_of_files = partial(are, ok=is_path),'a list of the paths of pictures'
 
 def read_images(
     files, # Paths of pictures
-    size:int=32 # Height and width in pixels
+    size:int=32, # Height and width in pixels
+    resize:str='crop' # As for `Square`
 ) -> np.ndarray: # uint8, n x size x size x 3
     "Read `files` into one array, in threads"
     check_args(allowed.size, size=size)
+    check_args(_a_resize, resize=resize)
     check_args(_a_list_of_files, files=files)
     res = np.empty((len(files),size,size,3), np.uint8)
-    _check_deep(_read_into(res, files, size))
+    _check_deep(_read_into(res, files, size, resize))
     return res
 
 # %% ../nbs/03_data.ipynb #32c91c35
@@ -128,14 +157,16 @@ def _cache_home():
     home = os.getenv('FASTAI_HOME') or os.getenv('XDG_CACHE_HOME') or '~/.cache'
     return Path(os.path.expanduser(home))/'cifar_cam'
 
-def _kept_in(folder, files, size):
+def _kept_in(folder, files, size, resize='crop'):
     "Where the pictures of `folder` are kept: under a fingerprint of their names, sizes and times"
     sha,place = hashlib.sha256(f'{_reader}\n'.encode()),folder.resolve()
     for f in files:
         s = f.stat()
-        sha.update(os.fsencode(f.relative_to(folder)) + f' {s.st_size} {s.st_mtime_ns}\n'.encode())
+        name = f.relative_to(folder) if f.is_relative_to(folder) else f.absolute()
+        sha.update(os.fsencode(name) + f' {s.st_size} {s.st_mtime_ns}\n'.encode())
     home = f'{place.parent.name[:50]}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}'
-    return _cache_home()/home/f'{folder.name}-{size}-{sha.hexdigest()[:16]}.npy'
+    how = '' if resize=='crop' else resize
+    return _cache_home()/home/f'{place.name}-{size}{how}-{sha.hexdigest()[:16]}.npy'
 
 # %% ../nbs/03_data.ipynb #5719ec50
 def _load(fn, shape):
@@ -163,15 +194,15 @@ def _sweep(home):
         with suppress(OSError):
             if not os.path.exists(o.read_bytes()): shutil.rmtree(o.parent)
 
-def _keep(fn, folder, files, size):
+def _keep(fn, folder, files, size, resize='crop'):
     "Keep the pictures `files` of `folder` in the file `fn`; False if that can't be"
     try:
         _sweep(fn.parent.parent)
         fn.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(fn.parent/'lock', timeout=0):
-            write_whole(fn.parent/'of', os.fsencode(folder.resolve().parent))
+            write_whole(fn.parent/'of', os.fsencode(folder.resolve()))
             for o in fn.parent.glob('.*.unfinished'): o.unlink(missing_ok=True)
-            write_whole(fn, lambda f: _write_images(f, files, size))
+            write_whole(fn, lambda f: _write_images(f, files, size, partial(_read_into, resize=resize)))
             for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
                 if o!=fn: o.unlink(missing_ok=True)
         return True
@@ -205,25 +236,33 @@ def _some(files, size, read):
     return res
 
 # %% ../nbs/03_data.ipynb #ab57b781
+def _kept(every, folder, size, resize, write):
+    "The array in which all pictures are kept, written if it is not there and shall be; None, if there is none"
+    fn,shape = _kept_in(folder, every, size, resize),(len(every),size,size,3)
+    kept = _load(fn, shape)
+    return _load(fn, shape) if kept is None and write and _keep(fn, folder, every, size, resize) else kept
+
 def cached_images(
-    files, # Paths of pictures, all in folders of classes under `folder`
-    folder, # The train or test folder of a data set
-    size:int=32 # Height and width in pixels
+    files, # Paths of pictures, all in folders of classes under `folder`, or among `every`
+    folder, # The train or test folder of a data set, or the folder of all of it
+    size:int=32, # Height and width in pixels
+    resize:str='crop', # As for `Square`
+    every=None # Paths of all pictures that are kept together; None: those in `folder`
 ) -> np.ndarray: # uint8, n x size x size x 3; where they are many, or all of `folder`, sorted, memory-mapped and read-only
     "`read_images`, with the pictures of the whole folder kept in the user's cache folder"
     check_args(_a_list_of_files, files=files)
     check_args(allowed.path, folder=folder)
     check_args(allowed.size, size=size)
-    folder = Path(folder)
-    every = picture_files(folder)
+    check_args(_a_resize, resize=resize)
+    check_value('every', every, lambda o: o is None or _a_list_of_files[0](o), f'{_a_list_of_files[1]}, or None')
+    every = picture_files(folder) if every is None else L(every).map(Path)
     at = {f:i for i,f in enumerate(every)}
     alien = first(f for f in files if f not in at)
     if alien: raise ValueError(f'{alien} is none of the pictures in {folder}: give the folder that it is in')
-    fn,shape,whole = _kept_in(folder, every, size),(len(every),size,size,3),list(files)==list(every)
-    kept = _load(fn, shape)
-    if kept is None and whole and _keep(fn, folder, every, size): kept = _load(fn, shape)
+    whole = list(files)==list(every)
+    kept = _kept(every, Path(folder), size, resize, write=whole)
     if whole and kept is not None: return kept
-    return _some(files, size, _read_into if kept is None else partial(_take, kept=kept, at=at))
+    return _some(files, size, partial(_read_into, resize=resize) if kept is None else partial(_take, kept=kept, at=at))
 
 # %% ../nbs/03_data.ipynb #5e94f727
 class ArrayDL(TfmdDL):
@@ -388,13 +427,29 @@ def _in_both(train, valid):
     seen = {hash(o.tobytes()) for o in train}
     return sum(hash(o.tobytes()) in seen for o in valid)
 
-def _source(path, dsets, images, **kwargs):
-    "What the pictures were, for a run's record, down to a fingerprint of their pixels, names and order"
-    sha = hashlib.sha256()
+def _source(found, images, **kwargs):
+    "What the pictures were, for a run's record, down to a fingerprint of their pixels, names, order, labels and sets"
+    sha,t = hashlib.sha256(),found.table
     for o in images: sha.update(o)
-    for o in dsets.items: sha.update(os.fsencode('/'.join(o.parts[-3:])))
-    n_train,n_valid = map(len, images)
-    return dict(path=str(path.resolve()), n_train=n_train, n_valid=n_valid, **kwargs, fingerprint=sha.hexdigest()[:16])
+    folders = found.layout=='folders'
+    names = ('/'.join(o.parts[-3:]) for o in t.file) if folders else map('{}\n{}\n{}\n'.format, t.name, t.label, t.split)
+    for o in names: sha.update(os.fsencode(o))
+    return dict(**found.record(), **kwargs, fingerprint=sha.hexdigest()[:16])
+
+def _arrays(found, size, resize):
+    "The pictures of each set, as an array"
+    sets,how = found.sets(),dict(size=size, resize=resize)
+    if found.every is None: return [cached_images(o, found.path/name, **how) for o,name in zip(sets, found.names)]
+    every = L(found.every)
+    _kept(every, found.home, **how, write=len(every)==len(found.table))
+    return [cached_images(o, found.home, **how, every=every) for o in sets]
+
+def _check_apart(found, images):
+    "Say how many pictures of other sets are among those to train on"
+    where = [found.path/o if found.every is None else f'the {o} set' for o in found.names]
+    for name,its in zip(where[1:], images[1:]):
+        both = _in_both(images[0], its)
+        if both: warn(f'{both:,} of the {len(its):,} pictures in {name} are among those in {where[0]}, to the pixel')
 
 def _workers(block, device):
     "One for each core where a GPU trains on albumentations; else none: they had nothing to do, or no core to do it on"
@@ -403,36 +458,34 @@ def _workers(block, device):
 
 # %% ../nbs/03_data.ipynb #7ee1c569
 def cifar_dls(
-    path, # A folder with train/<class>/ and test/<class>/, such as `cifar10_path()` gives
+    path, # What `find_pictures` takes or gives, such as the folder that `cifar10_path()` gives, a CSV, a `DataFrame`
     bs:int=64, # Pictures in a batch
     augs=None, # For training pictures: albumentations such as `baseline_augs()`, or `device_augs()`; None for none
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
-    seed:int=1, # Decides the order, the augmentations and, where not all are taken, which pictures
+    seed:int=1, # Decides the order, the augmentations and, where some are held out or not all taken, which pictures
     size:int=32, # Height and width in pixels
     stats=None, # Mean and standard deviation of red, green and blue, from 0 to 1; None: those of the training pictures
     num_workers:int=None, # Processes that prepare batches; None: one a core where a GPU trains on albumentations, or none
-    device=None # None: fastai's default
-) -> DataLoaders: # With `source`: what the pictures were, for a run's record
-    "Read a folder of pictures into memory, and serve it as fastai `DataLoaders`"
+    device=None, # None: fastai's default
+    valid_pct:float=.2, # The share to hold out, where the pictures have no split
+    resize:str='crop' # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
+) -> DataLoaders: # With `found`, the `Pictures`, and `source`: what they were, for a run's record
+    "Read pictures into memory, and serve them as fastai `DataLoaders`: train, valid and, if there is a third set, `dls[2]`"
     check_args(allowed.whole, bs=bs)
     check_args(or_none(allowed.count), num_workers=num_workers)
-    device,block = as_device(device),cifar_block(augs, size, cifar_stats if stats is None else stats, n_train, n_valid, seed)
-    path = check_folder(path)
-    dsets = block.datasets(path)
-    folders = path/'train',path/valid_name(path)
-    images = [cached_images(o.items, folder, size) for o,folder in zip((dsets.train,dsets.valid), folders)]
-    both = _in_both(*images)
-    train,valid = folders
-    if both: warn(f'{both:,} of the {len(images[1]):,} pictures in {valid} are among those in {train}, to the pixel')
+    block = cifar_block(augs, size, cifar_stats if stats is None else stats, seed=seed, resize=resize)
+    found,device = find_pictures(path, n_train, n_valid, valid_pct, seed),as_device(device)
+    dsets,images = block.datasets(found),_arrays(found, size, resize)
+    _check_apart(found, images)
     stats = [list(map(float, o)) for o in (image_stats(images[0]) if stats is None else stats)]
     on_device = [o for o in block.batch_tfms if isinstance(o, BatchAug)]
     dls = dsets.dataloaders(
-        bs=bs, path=path, device=device, drop_last=False,
+        bs=bs, path=found.home, device=device, drop_last=False,
         dl_type=ArrayDL, dl_kwargs=[dict(images=o, seed=seed) for o in images],
         after_item=block.item_tfms, after_batch=[IntToFloatTensor, *on_device, Normalize.from_stats(*stats)],
         num_workers=ifnone(num_workers, _workers(block, device)))
-    dls.source = _source(path, dsets, images, seed=seed, size=size, bs=bs, stats=stats)
+    dls.source,dls.found = _source(found, images, seed=seed, size=size, resize=resize, bs=bs, stats=stats),found
     return dls
 
 # %% ../nbs/03_data.ipynb #6fd8ad99

@@ -227,16 +227,21 @@ _valid_names = 'test','valid','val'
 
 def _folder(path): return f'{path} needs pictures in train/<class>/ and test/<class>/'
 
+def _set_names(path):
+    "The names of the set that is looked at while training, and of a test set beside it, in the folder `path`"
+    there = [o for o in _valid_names if (Path(path)/o).is_dir()]
+    valid,test = [o for o in there if o!='test'],[o for o in there if o=='test']
+    msg = f'no folder {", ".join(_valid_names[:-1])} or {_valid_names[-1]} in {path}: {_folder(path)}'
+    if not there: raise ValueError(msg)
+    if valid[1:]: warn(f'{path} has {" and ".join(valid)}: {valid[0]} is the set that is used')
+    return valid[:1]+test
+
 def valid_name(
     path # A folder of pictures
-) -> str: # 'test', 'valid' or 'val'
-    "What the folder `path` calls its second set"
+) -> str: # 'valid' or 'val', or, where there is no such folder, 'test'
+    "What the folder `path` calls the set that is looked at while training"
     check_args(allowed.path, path=path)
-    found = [o for o in _valid_names if (Path(path)/o).is_dir()]
-    msg = f'no folder {", ".join(_valid_names[:-1])} or {_valid_names[-1]} in {path}: {_folder(path)}'
-    if not found: raise ValueError(msg)
-    if found[1:]: warn(f'{path} has {" and ".join(found)}: {found[0]} is the set that is used')
-    return found[0]
+    return _set_names(path)[0]
 
 # %% ../nbs/00_files.ipynb #86c154e4
 _suffixes = {f'.{o}' for o in
@@ -301,13 +306,13 @@ def check_folder(
     _check_names([str(path)], path.parent)
     if not path.is_dir(): raise FileNotFoundError(f'no folder {path}: {_folder("a data set")}')
     if not (path/'train').is_dir(): raise ValueError(f'no folder train in {path}: {_folder(path)}')
-    sets,other = [path/'train',path/valid_name(path)],Counter()
-    train,valid = map(_classes, sets)
-    msg = f'only one class, {first(train)!r}, in {sets[0]}: a classifier needs two or more'
-    if len(train)<2: raise ValueError(msg)
-    new = first(o for o in valid if o not in train)
-    if new: raise ValueError(f'the class {new!r} of {sets[1]} is not in {sets[0]}: the network could not learn it')
-    for classes,n in zip((train,valid), counts or (None,None)):
+    sets,other = [path/o for o in ('train',*_set_names(path))],Counter()
+    found = L(sets).map(_classes)
+    msg = f'only one class, {first(found[0])!r}, in {sets[0]}: a classifier needs two or more'
+    if len(found[0])<2: raise ValueError(msg)
+    for folder,classes,n in zip(sets, found, counts or (None,)*3):
+        new = first(o for o in classes if o not in found[0])
+        if new: raise ValueError(f'the class {new!r} of {folder} is not in {sets[0]}: the network could not learn it')
         for o in classes.values(): other += _check_class(o, n)
     if other: warn(f'{path}:{_skipped(other)} are skipped: their names are not those of pictures')
     return path
@@ -460,17 +465,21 @@ def _sha256(fn):
         if hasattr(hashlib, 'file_digest'): return hashlib.file_digest(f, 'sha256').hexdigest()
         return hashlib.sha256(f.read()).hexdigest()   # Python 3.10
 
-def _unpack(arch):
-    "The data set folder in the archive `arch`, unpacked once"
-    dest = fastai_path('data')/f'{arch.name.partition(".")[0]}-{_sha256(arch)[:8]}'
-    if dest.exists(): return check_folder(dest)
+def _train_root(raw):
+    "The folder in `raw` that has a folder train: `raw` itself, or one in it; None if there is none"
+    return first(o.parent for o in [raw/'train', *raw.glob('*/train')] if o.is_dir())
+
+def _unpack(arch, root_of=_train_root, check=None):
+    "The data set folder in the archive `arch`, unpacked once: the one that `root_of` finds, if `check` has nothing against it"
+    dest,check = fastai_path('data')/f'{arch.name.partition(".")[0]}-{_sha256(arch)[:8]}',check or check_folder
+    if dest.exists(): return check(dest)
     with suppress(FileExistsError), staged(dest) as tmp:
         raw = tmp/'.raw'
         raw.mkdir()
         unpack(arch, raw)
-        root = first(o.parent for o in [raw/'train', *raw.glob('*/train')] if o.is_dir())
+        root = root_of(raw)
         if root is None: raise ValueError(f'no train folder in {arch}: {_folder("the archive")}')
-        try: check_folder(root)
+        try: check(root)
         except ValueError as e: raise ValueError(str(e).replace(str(raw), str(arch))) from e   # where the user can find it
         for o in root.iterdir(): o.rename(tmp/o.name)
         shutil.rmtree(raw)
@@ -532,6 +541,19 @@ def cifar10_path(
 cifar10_vocab = 'airplane automobile bird cat deer dog frog horse ship truck'.split()
 
 # %% ../nbs/00_files.ipynb #d27d9334
+def _spread(files, n, seed, where, of=class_name):
+    "`n` of the pictures `files`, spread evenly over the classes that `of` gives, in their order; all, if `n` is None"
+    classes = groupby(files, of)
+    total,k = len(files),len(classes)
+    n = ifnone(n, total)
+    msg = f'{n:,} pictures asked for in {where}: it has {total:,} in {k} classes, so give {k} to {total:,}'
+    if not k<=n<=total: raise ValueError(msg)
+    if n==total: return L(files)
+    for c,fs in classes.items(): random.Random(f'{seed} {c}').shuffle(fs)
+    ranked = sorted((i,f) for fs in classes.values() for i,f in enumerate(fs))
+    chosen = {f for _,f in ranked[:n]}
+    return L(f for f in files if f in chosen)
+
 def picture_files(
     path, # A folder with a folder for each class
     n:int=None, # How many to take, spread evenly over the classes; None takes all
@@ -541,16 +563,9 @@ def picture_files(
     check_args(allowed.path, path=path)
     check_args(or_none(allowed.whole), n=n)
     check_args(allowed.seed, seed=seed)
-    classes = groupby(get_files(path, extensions=_suffixes).sorted(), class_name)
-    total,k = sum(map(len, classes.values())),len(classes)
-    if not total: raise ValueError(f'no pictures in {path}: give a folder with a folder of pictures for each class')
-    n = ifnone(n, total)
-    msg = f'{n:,} pictures asked for in {path}: it has {total:,} in {k} classes, so give {k} to {total:,}'
-    if not k<=n<=total: raise ValueError(msg)
-    if n<total:
-        for c,fs in classes.items(): random.Random(f'{seed} {c}').shuffle(fs)
-    ranked = sorted((i,f) for fs in classes.values() for i,f in enumerate(fs))
-    return L(f for _,f in ranked[:n]).sorted()
+    files = get_files(path, extensions=_suffixes).sorted()
+    if not files: raise ValueError(f'no pictures in {path}: give a folder with a folder of pictures for each class')
+    return _spread(files, n, seed, path)
 
 # %% ../nbs/00_files.ipynb #9a53a5fb
 document(__name__)

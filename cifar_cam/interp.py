@@ -98,10 +98,16 @@ def _probs(self:CAMInterpretation, out):
     return both_classes((self.act or activation_of(self.learn.loss_func) or noop)(out), len(self.vocab))
 
 # %% ../nbs/15_interp.ipynb #af0d456d
+def _part(learn):
+    "Of a learner whose data has three sets: the number of its test set, and what to say of it; else that of the validation set"
+    src = getattr(learn.dls, 'source', None) or {}
+    if not src.get('n_test') or len(learn.dls.loaders)<3: return 1,None
+    return 2,f'{src["sets"][2]}, of which nothing was seen in training; {src["sets"][1]} was looked at'
+
 @patch(cls_method=True)
 def from_learner(cls:CAMInterpretation,
     learn:Learner, # A classifier
-    ds_idx:int=1, # Which of `learn.dls`, if `dl` is None; pictures are never augmented
+    ds_idx:int=None, # Which of `learn.dls`, if `dl` is None; None: the test set of `cifar_dls`, if there is one, else `dls.valid`
     dl:DataLoader=None, # Other data, with labels
     act=None, # Makes probabilities of what the model gives; None: as the loss function has it
     vocab=None # Names of the classes in the order of their indices; None: those of the data
@@ -110,14 +116,18 @@ def from_learner(cls:CAMInterpretation,
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
     check_args(or_none(allowed.loader), dl=dl)
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
-    n = len(learn.dls.loaders)
+    n,(best,part) = len(learn.dls.loaders),_part(learn)
+    ds_idx = ifnone(ds_idx, best)
+    part = part if dl is None and ds_idx in (best,best-n) else None
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
     if dl is None and not is_whole(ds_idx, -n, n-1): raise ValueError(msg)
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     check_labels(dl, vocab)
     vocab = class_names(dl, vocab)
     preds,targs,losses = _pass(learn, dl, act, vocab)
-    return cls(learn, dl, losses, act, preds, targs, vocab)
+    res = cls(learn, dl, losses, act, preds, targs, vocab)
+    res.part = part
+    return res
 
 # %% ../nbs/15_interp.ipynb #a854e116
 def _where(files, root):
@@ -133,7 +143,7 @@ def _of_what(self:CAMInterpretation):
     t,own = self.table,vars(self.learn)   # `learn.config` may be the model's: a `Learner` looks there, too
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
-    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({(~t.correct).sum():,} mistakes)',
+    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({(~t.correct).sum():,} mistakes)', set=vars(self).get('part'),
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
         model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}
@@ -259,7 +269,8 @@ def ece(self:CAMInterpretation,
 def metrics(self:CAMInterpretation) -> dict: # accuracy, loss, ece, n, mistakes, and per_class by name
     "The figures of the table, as JSON takes them"
     t,rows = self.table,self.per_class().set_axis(list(map(as_text, self.vocab))).to_json(orient='index')
-    return dict(accuracy=float(t.correct.mean()), loss=float(t.loss.mean()), ece=self.ece(), n=len(t),
+    of = dict(set='test') if vars(self).get('part') else {}
+    return dict(accuracy=float(t.correct.mean()), loss=float(t.loss.mean()), ece=self.ece(), n=len(t), **of,
                 mistakes=int((~t.correct).sum()), per_class=json.loads(rows))
 
 # %% ../nbs/15_interp.ipynb #c9870c8b

@@ -20,7 +20,9 @@ from .augment import *
 from .data import *
 from .models import *
 from .recipe import *
+from .arch import depth_groups
 from .recipe import recipe as get_recipe
+from .recipe import _opts
 from .checkpoint import *
 from .checkpoint import _locked, _rank
 
@@ -31,6 +33,11 @@ class _Learner(Learner):
         try: super().one_batch(i, b)
         finally:
             if hasattr(self, 'device_mixed_precision'): self.device_mixed_precision.leave()
+    def freeze_to(self, n):
+        kinds = n and _by_kind(getattr(self, 'recipe', Recipe())) and getattr(self.splitter, '__name__', '')=='split'
+        msg = "this recipe's parameter groups are of kinds, not of depths: to freeze layers, give the recipe finetune, or a `splitter`"
+        if kinds: raise ValueError(msg)
+        super().freeze_to(n)
     def check_batches(self):
         "`ValueError` if the training loader gives no batch, so that nothing would be learned"
         dl = self.dls.train
@@ -65,10 +72,14 @@ def _group(p, shifts):
     if id(p) in shifts: return 1
     return 0 if p.ndim>1 else 2
 
+def _by_kind(r):
+    "Does the recipe `r` treat kinds of parameters differently? `finetune` treats layers differently, by their depth"
+    return r.schedule!='finetune' and (r.wd>0 or r.bias_lr!=1)
+
 def _param_groups(r):
-    "A splitter into three groups where the recipe `r` treats them differently, else into one"
+    "A splitter into three groups by kind where the recipe `r` asks for these; by depth for fine-tuning, and networks by name; else one"
     def split(model):
-        if not r.wd and r.bias_lr==1: return params(model)
+        if not _by_kind(r): return depth_groups(model) if r.schedule=='finetune' or 'head' in getattr(model, 'arch', ()) else params(model)
         norms = [m for m in model.modules() if isinstance(m, norm_types)]
         shifts = {id(m.bias) for m in norms if getattr(m, 'bias', None) is not None}
         groups = L(),L(),L()
@@ -77,12 +88,12 @@ def _param_groups(r):
     return split
 
 # %% ../nbs/08_learner.ipynb #018cde52
-def _sgd_opt(r, groups, lr, **kwargs):
-    "torch's SGD in fastai's `OptimWrapper`, as the recipe `r` says"
+def _torch_opt(r, groups, lr, **kwargs):
+    "torch's SGD or AdamW in fastai's `OptimWrapper`, as the recipe `r` says"
     fused = all(p.is_floating_point() and p.device.type in ('cpu','cuda','mps') for p in L(groups).concat())
-    sgd = partial(torch.optim.SGD, momentum=r.momentum, nesterov=r.nesterov, fused=fused)
-    opt = OptimWrapper(groups, sgd, lr=lr, **kwargs)
-    if len(opt.param_lists)==3: opt.set_hyper('wd', [r.wd, 0., 0.])
+    how = dict(momentum=r.momentum, nesterov=r.nesterov) if r.opt=='sgd' else dict(betas=(r.momentum,.99), eps=1e-5)   # fastai's Adam
+    opt = OptimWrapper(groups, partial(_opts[r.opt], weight_decay=0., fused=fused, **how), lr=lr, **kwargs)
+    opt.set_hyper('wd', [r.wd, 0., 0.] if _by_kind(r) else r.wd)
     return opt
 
 # %% ../nbs/08_learner.ipynb #5ebf301e
@@ -133,7 +144,7 @@ def resnet_learner(
     precision = pick_precision(precision, dls.device)
     if dls.device.type=='cpu': _keep_memory()
     if model is None: model = cifar_resnet18(dls.c, dropout=r.dropout)
-    usual = dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r), opt_func=partial(_sgd_opt, r))
+    usual = dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r), opt_func=partial(_torch_opt, r))
     learn = _Learner(dls, model.to(dls.device), **usual | dict(path=_writable(dls)) | kwargs)
     learn.add_cbs(_learner_cbs(r, precision))
     if compile: _compile(learn)
@@ -149,7 +160,7 @@ def _changed(r, n_epoch, lr, own):
 
 def _group_lrs(opt, r):
     "The learning rate of the recipe `r`, or one for each of its three groups"
-    return r.lr*np.array([1, r.bias_lr, 1]) if len(opt.param_lists)==3 and r.bias_lr!=1 else r.lr
+    return r.lr*np.array([1, r.bias_lr, 1]) if len(opt.param_lists)==3 and _by_kind(r) and r.bias_lr!=1 else r.lr
 
 # %% ../nbs/08_learner.ipynb #a7429438
 def _fit_kept(learn, ck, n_epoch, lr, cbs, **kwargs):

@@ -6,8 +6,8 @@ Docs: https://OWNER.github.io/cifar_cam/recipe.html.md"""
 
 # %% auto #0
 __all__ = ['Recipe', 'recipes', 'recipe', 'Penalty', 'LabelSmoothing', 'pick_precision', 'DeviceMixedPrecision',
-           'ProgressiveResizing', 'StepDecay', 'schedule', 'recipe_cbs', 'described', 'fit_record', 'versions',
-           'hardware']
+           'ProgressiveResizing', 'StepDecay', 'FineTune', 'schedule', 'recipe_cbs', 'described', 'fit_record',
+           'versions', 'hardware']
 
 # %% ../nbs/06_recipe.ipynb #dc0354fa
 import inspect, math, platform, sys
@@ -27,8 +27,8 @@ _a_step_size = _steps,'a whole number above 0, or a tuple of them'
 
 _numbers = [('epochs bs', *allowed.whole), ('lr gamma', *allowed.above_0), ('wd bias_lr l1 l2', *allowed.number),
     ('momentum label_smoothing dropout', *allowed.share), ('step_size', *_a_step_size), ('crop', *allowed.count),
-    ('sizes', _parts, 'a tuple of (share of the epochs, pixels)'), ('nesterov', *allowed.flag)]
-_names = dict(schedule=('step','one_cycle'), augs=('baseline','crop','cutout','none'))
+    ('sizes', _parts, 'a tuple of (share of the epochs, pixels)'), ('nesterov flip', *allowed.flag), ('freeze_epochs', *allowed.count)]
+_names = dict(schedule=('step','one_cycle','finetune'), augs=('baseline','crop','cutout','none'), opt=('sgd','adamw'))
 
 def _check_recipe(r):
     "`ValueError` for what can't be meant in the recipe `r`"
@@ -38,6 +38,7 @@ def _check_recipe(r):
         *most,last = map(repr, known)
         check_value(f'{k} of a recipe', getattr(r, k), lambda o: isinstance(o, str) and o in known, f'{", ".join(most)} or {last}')
     if r.augs in ('crop','cutout'): check_value('crop of a recipe', r.crop, is_whole, '1 or more pixels, or other augs')
+    if r.nesterov: check_value('nesterov', r.nesterov, lambda o: r.opt=='sgd', 'False: AdamW has none')
     if r.nesterov: check_value('momentum', r.momentum, is_above_0, 'a number above 0, or nesterov=False')
 
 # %% ../nbs/06_recipe.ipynb #48d08bc0
@@ -51,12 +52,13 @@ class Recipe:
     "What decides a training run"
     epochs:int = 20          # passes over the training set
     bs:int = 64              # pictures in a batch
-    lr:float = .01           # learning rate: at the start of step decay, at the peak of one cycle
-    momentum:float = .9      # of SGD
+    lr:float = .01           # learning rate: at the start of step decay, at the peak of one cycle, of the head in 'finetune'
+    momentum:float = .9      # of SGD, or the first beta of AdamW; fastai's `moms` in 'finetune'
     nesterov:bool = False    # Nesterov's momentum?
-    wd:float = 0.            # weight decay of convolutions and linear layers; norms and biases have none
+    wd:float = 0.            # weight decay of convolutions and linear layers; norms and biases have none, but in 'finetune'
     bias_lr:float = 1.       # learning rate of the norms' biases, as a multiple of `lr`
-    schedule:str = 'step'    # 'step': step decay; 'one_cycle': up in a straight line for a fifth of the steps, and down to 0
+    schedule:str = 'step'    # 'step': step decay; 'one_cycle': up in a straight line for a fifth of the steps, and down to 0;
+                             # 'finetune': the head first, then all, by a cycle each, as fastai's `fine_tune`
     step_size:int = 25       # epochs after which the learning rate is multiplied by `gamma`; or a tuple, the epochs at which
     gamma:float = .5         # see `step_size`
     sizes:tuple = ()         # (share, pixels) of each part of the epochs, the last being the data's size; (): that size throughout
@@ -65,7 +67,10 @@ class Recipe:
     label_smoothing:float = 0. # share of the target that is spread over all classes
     l1:float = 0.            # penalty on the sum of the weights' absolute values
     l2:float = 0.            # penalty on the sum of their squares
-    dropout:float = 0.       # probability to drop each of the pooled features
+    dropout:float = 0.       # probability to drop each of the pooled features, of our ResNet18
+    opt:str = 'sgd'          # optimiser of torch: 'sgd', or 'adamw' (Loshchilov & Hutter 2017)
+    flip:bool = True         # do the augmentations mirror? Not where left and right mean something
+    freeze_epochs:int = 1    # of 'finetune': the first epochs, in which the head learns alone
 
     def __post_init__(self):
         for o in fields(self): object.__setattr__(self, o.name, _plain(getattr(self, o.name)))
@@ -79,8 +84,8 @@ def make_augs(self:Recipe,
     "The augmentations for pictures of `size` pixels"
     check_args(allowed.size, size=size)
     if self.augs=='none': return
-    if self.augs=='baseline': return baseline_augs(size)
-    return device_augs(size, crop=max(self.crop*size//32, 1), cutout=self.augs=='cutout')
+    if self.augs=='baseline': return baseline_augs(size, flip=self.flip)
+    return device_augs(size, crop=max(self.crop*size//32, 1), cutout=self.augs=='cutout', flip=self.flip)
 
 # %% ../nbs/06_recipe.ipynb #631d4291
 _sgd = dict(lr=.1, nesterov=True, wd=5e-4)
@@ -92,7 +97,8 @@ def recipes() -> dict: # `Recipe` by name
         cutout=Recipe(200, 128, **_sgd, step_size=(60,120,160), gamma=.2, augs='cutout'),
         step20=Recipe(20, 128, **_sgd, step_size=(10,15,18), gamma=.2, augs='crop'),
         fast=Recipe(14, 64, **_sgd, bias_lr=16, schedule='one_cycle', sizes=((7,16),(3,24),(4,32)), augs='crop', crop=2,
-                    label_smoothing=.1))
+                    label_smoothing=.1),
+        finetune=Recipe(5, 64, lr=2e-3, opt='adamw', wd=.01, schedule='finetune', augs='crop'))
 
 # %% ../nbs/06_recipe.ipynb #6aa4d69e
 def recipe(
@@ -224,6 +230,49 @@ def rate(self:StepDecay,
     n = sum(epoch>=o for o in self.step_size) if is_listy(self.step_size) else epoch//self.step_size
     return self.lr*self.gamma**n
 
+# %% ../nbs/06_recipe.ipynb #3d769510
+def _slow_first(lr, n): return np.array(even_mults(lr/200, lr/2, n))   # fastai halves the rate, and divides it by 100 for the first layers
+
+class FineTune(Callback):
+    "Train the last parameter group alone, then all: the two cycles of fastai's `fine_tune`, in one fit"
+    run_valid = False
+    def __init__(self,
+        lr, # Learning rate of the head at its peak
+        freeze_epochs=1 # Epochs in which it learns alone, if there are more
+    ):
+        check_args(allowed.above_0, lr=lr)
+        check_args(allowed.count, freeze_epochs=freeze_epochs)
+        store_attr()
+
+    def before_fit(self):
+        n = len(self.opt.param_lists)
+        msg = 'finetune asks for parameter groups by depth, and there is one: give the recipe finetune to `resnet_learner`, or a `splitter`'
+        if n<2: raise ValueError(msg)
+        self.alone = min(self.freeze_epochs, self.n_epoch-1)
+        head,every = np.array([self.lr/10]*(n-1) + [self.lr]),_slow_first(self.lr, n)
+        self.rates = [combined_cos(p, o/div, o, o/1e5) for p,o,div in ((.99,head,25), (.3,every,5))]
+        self.momenta = [combined_cos(p, .95, .85, .95) for p in (.99,.3)]
+
+    def before_train(self):
+        self.opt.freeze_to(-1 if self.epoch<self.alone else 0)
+        if 0<self.alone==self.epoch: self.opt.clear_state()   # as fastai does whenever it freezes or unfreezes
+
+# %% ../nbs/06_recipe.ipynb #64cdd047
+@patch
+def part(self:FineTune,
+    at, # Epochs done, with a fraction
+    n_epoch # Of the whole training
+) -> tuple: # 0 or 1, and the share of that part that is done
+    "Which of the two parts, and how far it has come"
+    if at<self.alone: return 0,at/self.alone
+    return 1,(at-self.alone)/(n_epoch-self.alone)
+
+@patch
+def before_batch(self:FineTune):
+    i,done = self.part(self.epoch+self.iter/self.n_iter, self.n_epoch)
+    self.opt.set_hyper('lr', self.rates[i](done))
+    self.opt.set_hyper('mom', self.momenta[i](done))
+
 # %% ../nbs/06_recipe.ipynb #478f9d0b
 def schedule(
     r:Recipe, # Says which
@@ -233,6 +282,7 @@ def schedule(
     check_args(_a_recipe, r=r)
     check_args(_a_rate, lr=lr)
     if r.schedule=='step': return StepDecay(lr, r.step_size, r.gamma)
+    if r.schedule=='finetune': return FineTune(lr, r.freeze_epochs)
     return ParamScheduler(dict(lr=combine_scheds([.2,.8], [SchedLin(lr/10, lr), SchedLin(lr, lr*0)])))
 
 # %% ../nbs/06_recipe.ipynb #82850e60
@@ -297,7 +347,8 @@ def _optimiser(opt):
 
 # %% ../nbs/06_recipe.ipynb #5fbf3b57
 _changing = 'before_batch after_pred after_loss before_backward after_backward before_step after_step'.split()
-_schedules = ParamScheduler,StepDecay
+_schedules = ParamScheduler,StepDecay,FineTune
+_opts = dict(sgd=torch.optim.SGD, adamw=torch.optim.AdamW)
 
 def _decides(cb):
     "Can the callback change what is learned?"
@@ -309,9 +360,12 @@ def _same(a, b): return sorted(str(described(o)) for o in a)==sorted(str(describ
 
 def _recipe_opt(opt, r):
     "Is it the optimiser of the recipe `r`?"
-    if not isinstance(opt, OptimWrapper) or type(opt.opt) is not torch.optim.SGD or opt.frozen_idx: return False
-    wds = [r.wd] + [0]*(len(opt.hypers)-1)
-    return all((h['mom'],h['nesterov'],h['wd'])==(r.momentum,r.nesterov,wd) for h,wd in zip(opt.hypers, wds))
+    if not isinstance(opt, OptimWrapper) or type(opt.opt) is not _opts[r.opt]: return False
+    tuned,n = r.schedule=='finetune',len(opt.hypers)
+    if tuned: return all(h['wd']==r.wd for h in opt.hypers) and n>1
+    wds = [r.wd] + [0]*(n-1)
+    same = all((h['mom'],h.get('nesterov', False),h['wd'])==(r.momentum,r.nesterov,wd) for h,wd in zip(opt.hypers, wds))
+    return same and not opt.frozen_idx
 
 def _recipe_used(learn, calls, cbs):
     "The recipe as JSON has it, if it alone decided the fit, else None"

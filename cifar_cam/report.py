@@ -159,8 +159,10 @@ def _listed(d):
 def _data_words(data):
     "Which pictures, if that is known"
     if not data.get('fingerprint'): return ''
-    n = '{n_train:,} training pictures, {n_valid:,} to validate; fingerprint {fingerprint}'.format(**data)
-    return f"{Path(data['path']).name}, {n}"
+    n = '{n_train:,} training pictures, {n_valid:,} to validate'.format(**data)
+    if data.get('valid_pct'): n += f', which were held out ({100*data["valid_pct"]:g} %)'
+    if data.get('n_test'): n += f', {data["n_test"]:,} to test'
+    return f"{Path(data['path']).name}, {n}; fingerprint {data['fingerprint']}"
 
 def _training(config):
     "What the network was trained by: a recipe, or else one fit after the other"
@@ -236,9 +238,10 @@ def _about(self:CAMInterpretation, title, today, doubt):
     config = vars(self.learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
+    of = [('set',vars(self)['part'])] if vars(self).get('part') else []
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=f'{len(self.table):,}',
                 cards=self._cards(doubt), doubt=self._doubt_words(doubt),
-                facts=_facts(config, today or Date.today().isoformat()))
+                facts=of+_facts(config, today or Date.today().isoformat()))
 
 @patch
 def _figures(self:CAMInterpretation):

@@ -8,19 +8,22 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 
 # %% ../nbs/09_run.ipynb #085dcc7c
-import json, os, sys
+import json, os, re, sys
 from html import escape
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 from .files import *
 from .files import _check_names, _valid_names
+from .layouts import *
+from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
 from .augment import *
 from .data import *
 from .models import *
 from .models import _check_fit
+from .arch import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
@@ -85,7 +88,8 @@ def _metrics(learn):
     if (h.weights,h.measured_on)!=(_checksum(learn.model),id(learn.dls.valid)):
         with learn.no_bar(), learn.removed_cbs([o for o in learn.cbs if 'monitor' in vars(o)]): learn.validate()
         m = h._log
-    return dict(accuracy=m['valid_acc'], loss=m['valid_loss'], n=len(learn.dls.valid_ds))
+    of = dict(set='valid') if getattr(learn.dls, 'source', {}).get('n_test') else {}   # which is not the test set
+    return dict(accuracy=m['valid_acc'], loss=m['valid_loss'], n=len(learn.dls.valid_ds), **of)
 
 # %% ../nbs/09_run.ipynb #0858fa78
 _epoch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split()
@@ -102,12 +106,15 @@ def save_run(self:Learner,
     self.history.keep_batches()
     h,folder = self.history,at_home(folder)
     metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
+    found = getattr(self.dls, 'found', None)
+    split = _split_csv(found) if isinstance(found, Pictures) else None
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
         (tmp/'model.safetensors').write_bytes(tensors_to_bytes(tensors, dict(about=json.dumps(_about(self)))))
         (tmp/'config.json').write_text(json.dumps(config, indent=2))
         pd.DataFrame(h.epochs, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
+        if split: (tmp/'split.csv').write_text(split, encoding='utf-8')
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
     self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
@@ -158,23 +165,27 @@ def _read_weights(fn):
         with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads((f.metadata() or {}).get('about', '{}'))
     except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e}): restore it, or train again') from e
 
-def _check_sizes(arch, sd, vocab):
-    "`ValueError` unless the model `arch` has the classes of the run, and the tensors `sd` are a model's of these sizes"
+def _sized(arch, sd, vocab):
+    "The model that `arch` describes; `ValueError` unless it has the classes of the run, and the tensors `sd` are such a model's"
     n = arch['n_out']
     msg = f'it has {n} classes, where the run has {len(vocab)}'
     if n!=len(vocab): raise ValueError(msg)
-    with torch.device('meta'): model = cifar_resnet18(n, arch['width'], arch['dropout'])   # which takes no memory
+    if arch['name']=='resnet18':
+        with torch.device('meta'): _check_fit(model_from_arch(arch), sd, 'it')   # which takes no memory
+    model = model_from_arch(arch)
     _check_fit(model, sd, 'it')
+    return model
 
 def _run_model(about, sd, config, folder):
-    "The model that a run was trained with, without its weights; it is not built if those don't fit"
+    "The model that a run was trained with, without its weights; one of ours is not built if those don't fit"
     fn = folder/'model.safetensors'
     with _reading(fn):
         arch = about.get('arch', {})
         name = short_repr(arch.get('name', 'model without a name')).strip("'")
-    if name!='resnet18': raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
-    with _reading(fn, ValueError, RuntimeError): _check_sizes(arch, sd, config['vocab'])
-    return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
+    built = name=='resnet18' or name.startswith(('torchvision/','timm/'))
+    if not built: raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
+    arch_name(name)   # what is not there is another thing than what is damaged
+    with _reading(fn, ValueError, RuntimeError), no_random(): return _sized(arch, sd, config['vocab'])
 
 # %% ../nbs/09_run.ipynb #dd91176a
 def _run_augs(config, folder):
@@ -196,15 +207,27 @@ def _source(src):
     check_args(allowed.seed, seed=how['seed'])
     check_args(allowed.size, size=how['size'])
     check_args(allowed.stats, stats=how['stats'])
+    check_args(_a_resize, resize=src.get('resize', 'crop'))
+    check_args(or_none(_a_pct), valid_pct=src.get('valid_pct'))
+    check_value('sets', src.get('sets', ['train','test']), partial(are, ok=is_path, least=2, most=3), 'the names of two sets, or of three')
     return src['path'],src['fingerprint'],how
+
+# %% ../nbs/09_run.ipynb #9d4c1a07
+def _run_pictures(src, folder):
+    "The pictures of the data `src` of a run: those of its split.csv, or else found as they were"
+    if (folder/'split.csv').is_file(): return _from_split(folder/'split.csv', src)
+    found = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=src['seed'])
+    if 'layout' not in src: found = _as_it_was(found)
+    return found.some(src['n_train'], src['n_valid'], src['seed'])
 
 def _run_dls(config, folder):
     "The data of a run, read again"
     with _reading(folder/'config.json', ValueError): path,sha,how = _source(config['data'])
     msg = f'the pictures of {folder} are no longer in {path}: put them back, or give `dls=`'
-    if not Path(path).is_dir(): raise FileNotFoundError(msg)
-    augs = _run_augs(config, folder)
-    dls = cifar_dls(path, augs=augs, **how)
+    if not Path(path).exists(): raise FileNotFoundError(msg)
+    augs,src = _run_augs(config, folder),config['data']
+    how = {k: how[k] for k in ('bs','seed','size','stats')}
+    dls = cifar_dls(_run_pictures(src, folder), augs=augs, resize=src.get('resize', 'crop'), **how)
     msg = f'the pictures in {path} are not those of the run in {folder}: they have changed since'
     if dls.source['fingerprint']!=sha: warn(msg)
     return dls
@@ -310,21 +333,21 @@ def _repr_html_(self:_Learner):
     return f'<table>{rows}</table>'
 
 # %% ../nbs/09_run.ipynb #ee22ea19
-def _check_weights(out, width, r):
-    "`ValueError` if there is no room for what a ResNet18 of this width and the recipe `r` need, on the disk or in memory"
-    with torch.device('meta'): model = cifar_resnet18(width=width)   # which takes none
+def _check_weights(out, r, arch, **kwargs):
+    "`ValueError` if the network can't be made, or if there is no room for what it and the recipe `r` need, on the disk or in memory"
+    with torch.device('meta') if arch=='resnet18' and not kwargs.get('weights') else no_random():   # on meta it takes none
+        model = create_model(arch, 2, **kwargs)
     n = 4*sum(p.numel() for p in model.parameters())
     _check_memory(n, default_device(), r.momentum>0)
     _check_room(Path(out or 'runs'), n)
 
 def _check_numbers(seed, size, width, lr, workers, **whole):
     "`ValueError` for a number that can't be meant"
-    check_args(or_none(allowed.whole), **whole)
-    check_args(allowed.whole, width=width)
-    check_value('width', width, lambda o: o<=1024, '1,024 or less')
+    check_args(or_none(allowed.whole), width=width, **whole)
+    check_value('width', width, lambda o: o is None or o<=1024, '1,024 or less')
     check_args(or_none(allowed.above_0), lr=lr)
     check_args(allowed.seed, seed=seed)
-    check_value('size', size, partial(is_whole, least=16, most=512), '16 to 512: the network halves its pictures three times')
+    check_value('size', size, lambda o: o is None or is_whole(o, 16, 512), '16 to 512 pixels')
     check_args(or_none(allowed.count), workers=workers)
 
 # %% ../nbs/09_run.ipynb #8b4836f0
@@ -332,7 +355,9 @@ def _check_complete(out, config, asked):
     "`ValueError` if the complete run in `out` is not the one that is asked for"
     msg = f'the run in {out} was not trained by a recipe alone: give another `out`'
     if not config['recipe']: raise ValueError(msg)
-    its = config | config['data'] | config['recipe'] | dict(width=config['arch'].get('width'), data=config['data'].get('path'))
+    its = dict(resize='crop') | config | config['data'] | json.loads(json.dumps(asdict(Recipe(**config['recipe']))))
+    its |= dict(data=config['data'].get('path'), width=config['arch'].get('width'), pretrained=config['arch'].get('pretrained', False),
+                arch=config['arch'].get('name'))
     for k,v in json.loads(json.dumps(asked)).items():
         msg = f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another `out`'
         if v!=its.get(k): raise ValueError(msg)
@@ -340,23 +365,59 @@ def _check_complete(out, config, asked):
 # %% ../nbs/09_run.ipynb #3e8b8bb8
 _digits = dict(epochs=4, step_size=2, gamma=.2)
 
-def _run_recipe(recipe, data, epochs, bs, lr):
+def _run_recipe(recipe, data, **changes):
     "The recipe asked for, with its changes"
-    short = _digits if data=='digits' and not epochs and isinstance(recipe, str) else {}
-    return get_recipe(recipe, **short | {k: v for k,v in dict(epochs=epochs, bs=bs, lr=lr).items() if v})
+    changes = {k: v for k,v in changes.items() if v is not None and v!=''}
+    short = _digits if data=='digits' and not changes.get('epochs') and isinstance(recipe, str) and recipe!='finetune' else {}
+    return get_recipe(recipe, **short | changes)
 
-def _check_apart(out, path):
-    "`ValueError` if the run would be written among the pictures in `path`, and be taken for a class of them"
-    out,path = Path(out or 'runs').resolve(),path.resolve()
-    among = out==path or any(out.is_relative_to(path/o) for o in ('train',*_valid_names))
+def _check_apart(out, found):
+    "`ValueError` if the run would be written among the pictures `found`, and be taken for a class of them"
+    out,path = Path(out or 'runs').resolve(),found.path.resolve()
+    theirs = [path] if found.layout=='classes' else [path/o for o in ('train',*_valid_names)]
+    among = found.layout!='table' and (out==path or any(map(out.is_relative_to, theirs)))
     if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
 
 def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
 
-def _run_path(data):
-    "The folder of the data asked for"
-    if data=='digits': return digits_path()
-    return cifar10_path(None if data=='cifar10' else data)
+def _run_data(data, **kwargs):
+    "The pictures asked for"
+    if isinstance(data, str) and data=='digits': data = digits_path()
+    if isinstance(data, str) and data=='cifar10': data = cifar10_path()
+    return find_pictures(data, **kwargs)
+
+def _in_shell(msg, command): return msg if command=='train_run' else msg.replace('`valid_pct`', '--valid-pct')
+
+# %% ../nbs/09_run.ipynb #1a15a8ae
+def _sided(names):
+    "Do the names of classes say that left and right mean something?"
+    signs = all(len(o)==1 and o.isalnum() for o in names)
+    return signs or any(re.search('(?<![a-z])(left|right)(?![a-z])', o.lower()) for o in names)
+
+def _flipped(r, flip, found):
+    "The recipe `r`, which mirrors if `flip` says so; None: unless the classes that were `found` speak against it, which is said"
+    if flip is not None: return replace(r, flip=flip)
+    if r.augs=='none' or not r.flip or not _sided(sorted(map(str, set(found.table.label)))): return r
+    _say('pictures are not mirrored: by the names of their classes, left and right mean something')
+    return replace(r, flip=False)
+
+# %% ../nbs/09_run.ipynb #b8253196
+def _network(arch, size, width, pretrained, weights):
+    "What `create_model` needs for the network asked for, and the statistics of its pictures; None: those of the data"
+    check_args(allowed.flag, pretrained=pretrained)
+    small = width is not None or (size or 32)<=64
+    arch = arch_name(arch or ('resnet18' if small else 'torchvision/resnet18'))
+    msg = f"width is of this project's resnet18: leave it out, {arch} has widths of its own"
+    if width is not None and arch!='resnet18': raise ValueError(msg)
+    its = arch_settings(arch)
+    how = dict(arch=arch, size=size or its['size'], pretrained=pretrained, weights=weights or None, width=width or 64)
+    return how,its['stats'] if pretrained or weights else None
+
+def _called(arch, pretrained, weights, width, **kwargs):
+    "The network in words"
+    if arch=='resnet18': return f'a ResNet18 of width {width}'
+    source = weights or "the library" if pretrained or weights else None
+    return f'{arch} from weights of {source}' if source else arch
 
 # %% ../nbs/09_run.ipynb #e193336c
 def _check_rank():
@@ -371,17 +432,17 @@ def _alone():
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
     return first
 
-def _complete(out, data, r, n_train, n_valid, width, seed, size, precision):
+def _complete(out, found, r, how, seed, resize, precision):
     "The complete run in `out`, if there is one and it is the one asked for; None if there is none"
     if not (out/'config.json').exists(): return
     config = run_config(out)
     if config.get('interrupted'): return
     own = {} if precision=='auto' else dict(precision=precision)
-    _check_complete(out, config, asdict(r) | dict(seed=seed, width=width, size=size) | own)
-    path = _run_path(data)
-    n_train = n_train or len(picture_files(path/'train'))
-    n_valid = n_valid or len(picture_files(path/valid_name(path)))
-    _check_complete(out, config, dict(data=str(path.resolve()), n_train=n_train, n_valid=n_valid))
+    keys = ['arch','size'] + (['width'] if how['arch']=='resnet18' else ['pretrained'])
+    _check_complete(out, config, asdict(r) | dict(seed=seed, resize=resize) | {k: how[k] for k in keys} | own)
+    its = found.record()
+    new = {k: its.get(k) for k in ('layout','valid_pct','n_test') if k in config['data']}
+    _check_complete(out, config, dict(data=its['path'], n_train=its['n_train'], n_valid=its['n_valid']) | new)
     first,learn = _alone(),load_run(out)
     if first: _say(f'the run in {out} is complete')
     else: del learn.run_path
@@ -420,18 +481,25 @@ def _fit_and_save(learn, out, resume, trackers, info):
 
 # %% ../nbs/09_run.ipynb #0049d5a9
 def train_run(
-    data:str='cifar10', # 'cifar10', 'digits' (offline), or a folder or .tgz with train/<class>/ and test/<class>/
+    data='cifar10', # 'cifar10', 'digits' (offline), or a folder, a CSV, an archive or a `DataFrame`, as `find_pictures` takes it
     out=None, # Run folder; None: a new one under runs/
     recipe='baseline', # A name that `recipes` lists, or a `Recipe`
     epochs:int=None, # Passes over the training set; None: the recipe's, and for the digits 4
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
-    width:int=64, # Channels of the network's first stage
+    arch:str=None, # As for `arch_name`; None: our resnet18, or torchvision's for pictures above 64 pixels
+    pretrained:bool=False, # Begin with the library's weights, and pictures of the statistics that go with them?
+    weights=None, # Begin with those in this file, as for `create_model`
+    width:int=None, # Channels of the first stage of our resnet18; None: 64
     bs:int=None, # Pictures in a batch; None: the recipe's
     lr:float=None, # Learning rate at the start; None: the recipe's
     seed:int=1, # Decides weights, order and augmentation
     precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16'
-    size:int=32, # Height and width of the pictures in pixels
+    size:int=None, # Height and width of the pictures in pixels; None: the network's own, which is 32 for our resnet18
+    valid_pct:float=.2, # The share to hold out, where the pictures have no split
+    resize:str='crop', # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
+    augs:str=None, # 'baseline', 'crop', 'cutout' or 'none'; None: the recipe's
+    flip:bool=None, # Mirror pictures? None: as the recipe, but not digits, letters, and what is called left and right
     workers:int=None, # Processes that prepare batches; None: as `cifar_dls`
     resume:bool=False, # Go on with the run in `out` where it was left, or begin it; a complete one is loaded
     compile:bool=False, # Compile the model with torch's inductor
@@ -444,26 +512,34 @@ def train_run(
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
     check_args(allowed.flag, resume=resume, compile=compile, tensorboard=tensorboard, wandb=wandb)
-    check_args(allowed.path, data=data)
+    check_args(or_none(allowed.flag), flip=flip)
+    check_value('data', data, lambda o: isinstance(o, pd.DataFrame) or is_path(o), 'the path of a file or folder, or a DataFrame')
+    check_args(_a_pct, valid_pct=valid_pct)
+    check_args(_a_resize, resize=resize)
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
-    data,out = os.fspath(data),at_home(out) if out else None
+    if not isinstance(data, pd.DataFrame): data = os.fspath(data)
+    name,out = data if isinstance(data, str) else 'table',at_home(out) if out else None
     _check_folder(out, resume)
-    r = _run_recipe(recipe, data, epochs, bs, lr)
+    r = _run_recipe(recipe, name, epochs=epochs, bs=bs, lr=lr, augs=augs)
+    how,stats = _network(arch, size, width, pretrained, weights)
+    size = how['size']
     if 'LOCAL_RANK' in os.environ and torch.cuda.is_available(): torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
-    if resume and (done := _complete(Path(out), data, r, n_train, n_valid, width, seed, size, precision)): return done
-    _check_weights(out, width, r)
-    path = _run_path(data)
-    _check_apart(out, path)
-    _say(f'reading {str(path).replace(os.path.expanduser("~"), "~", 1)}')
-    dls = cifar_dls(path, r.bs, r.make_augs(size), n_train, n_valid, seed, size, num_workers=workers)
+    _check_weights(out, r, **how)
+    found = _run_data(data, n_train=n_train, n_valid=n_valid, valid_pct=valid_pct, seed=seed)
+    _check_apart(out, found)
+    r = _flipped(r, flip, found)
+    if resume and (done := _complete(Path(out), found, r, how, seed, resize, precision)): return done
+    where = str(found.path).replace(os.path.expanduser("~"), "~", 1)
+    _say(_in_shell(f'reading {where}: {found}; {found.becomes(size, resize)}', command))
+    dls = cifar_dls(found, r.bs, r.make_augs(size), seed=seed, size=size, stats=stats, num_workers=workers, resize=resize)
     set_seed(seed)
-    learn = resnet_learner(dls, cifar_resnet18(dls.c, width, r.dropout), r, precision, compile=compile)
+    learn = resnet_learner(dls, create_model(n_out=dls.c, dropout=r.dropout, **how), r, precision, compile=compile)
     with no_random(): check(learn)
-    _say(f'training a ResNet18 of width {width} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
-    with _own_folder(out, _run_name(data)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
+    _say(f'training {_called(**how)} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
+    with _own_folder(out, _run_name(name)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 
 # %% ../nbs/09_run.ipynb #db3b4e60

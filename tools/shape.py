@@ -25,6 +25,7 @@ max_line,max_cell,max_module,max_row = 140,40,350,2
 # rule, place as the fault names it, and why it may be so
 excuses = [
     ('module', 'cifar_cam/files.py', 'the floor of the house: reading, checking and writing files, in small cells'),
+    ('module', 'cifar_cam/layouts.py', 'all layouts, from a line of a table to the sentence, in small cells'),
     ('module', 'cifar_cam/data.py', 'what is read once and the loaders over it are one subject, in small cells'),
     ('module', 'cifar_cam/recipe.py', 'a recipe, its checks, and the callbacks that it switches on'),
     ('module', 'cifar_cam/checkpoint.py', 'history and checkpoint are two halves of what goes on to the same bits'),
@@ -43,7 +44,7 @@ excuses = [
     ('lesson', 'nbs/14_faith.ipynb#0378f5bd', 'steps of `faithfulness`, whose table is the lesson'),
     ('lesson', 'nbs/14_faith.ipynb#ff28b684', 'steps of `faithfulness`, whose table is the lesson'),
     ('lesson', 'nbs/14_faith.ipynb#8865d1fd', 'the lesson follows `logit_ledger`, which makes one'),
-    ('cell', 'nbs/09_run.ipynb#0049d5a9', 'the arguments of train_run are 19, a line each'),
+    ('cell', 'nbs/09_run.ipynb#0049d5a9', 'the arguments of train_run are 21, a line each'),
 ]
 faults = []
 

@@ -92,12 +92,14 @@ def test_nothing_to_train_on(many, kw):
 # which pictures
 
 def test_test_and_val(tmp_path):
+    "valid, or val, is looked at while training; test is the third set"
     path = folder(tmp_path/'data', splits=('train','test','val','valid'))
     words,name = said(valid_name, path)
-    assert name=='test' and words==[f'{path} has test and valid and val: test is the set that is used']
+    assert name=='valid' and words==[f'{path} has valid and val: valid is the set that is used']
     words,dls = said(cifar_dls, path, bs=2, size=8)
-    assert any('test is the set that is used' in o for o in words)
-    assert all('test' in o.parts for o in dls.valid_ds.items)
+    assert any('valid is the set that is used' in o for o in words)
+    assert all('valid' in o.parts for o in dls.valid_ds.items) and all('test' in o.parts for o in dls[2].items)
+    assert dls.source['sets']==['train','valid','test'] and dls.source['n_test']==6
 
 @pytest.mark.parametrize('ext', ['png','bmp'])
 def test_same_picture_in_both(tmp_path, ext):
