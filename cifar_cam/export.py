@@ -110,11 +110,13 @@ def _weights_sha(model):
         sha.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return sha.hexdigest()[:16]
 
+_ways = dict(crop='the middle square of the picture', squish='the whole picture, whatever its shape', pad='the whole picture, made square with black')
+
 def _resizing(dl):
     "How a picture gets its size in validation, in words"
     fs = [o for o in dl.after_item.fs if getattr(o, 'split_idx', None)!=0 and not isinstance(o, ToTensor)]
     square = first(o for o in fs if isinstance(o, Square))
-    if square: return f'the middle square of the picture, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
+    if square: return f'{_ways[square.resize]}, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
     return 'fastai: ' + (', '.join(map(str, fs)) or 'none')
 
 def _about(learn, net, images):

@@ -443,10 +443,10 @@ def _stand_in(run):
     about = _read_weights(Path(run)/'model.safetensors')[1]
     check_args(allowed.size, size=about['size'])
     check_args(allowed.stats, stats=about['stats'])
-    size,vocab = about['size'],list(map(str, about['vocab']))
+    size,vocab,resize = about['size'],list(map(str, about['vocab'])),run_config(run)['data'].get('resize', 'crop')
     white = RGBImage(Image.new('RGB', (size,size), 'white'))
     dsets = Datasets([white], [[RGBImage.create],[lambda o: vocab[0], Categorize(vocab, sort=False)]], splits=[[0],[0]])
-    return dsets.dataloaders(bs=1, num_workers=0, device=default_device(), after_item=[Square(size), ToTensor],
+    return dsets.dataloaders(bs=1, num_workers=0, device=default_device(), after_item=[Square(size, resize), ToTensor],
         after_batch=[IntToFloatTensor, Normalize.from_stats(*about['stats'])])
 
 def _load_for_look(run):

@@ -36,13 +36,14 @@ options = ['--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=9
            '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
 looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], ['~nosuchuser/run', '{pic}'], ['{data}', '{pic}']
-pictures = 'nosuch.jpg', '{home}/file', '{home}/empty', '{run}/config.json', '', '/dev/null', 'clipboard', 'x'*300, 'https://a.b/c.jpg', '{home}/text.jpg'
-options = ['--k=0', '--k=101', '--k=two', '--method=nosuch', '--method=eigencam', '--method=fullgrad', '--layers=nosuch', '--layers=layer4.nosuch',
-           '--out={home}/file', '--out={home}/file/x.png', '--out={run}', '--out=nosuch/x.png', '--out=x.doc', '--out=x', '--out=/dev/full/x.png',
-           '--out=/proc/x.png', '--nosuch', '--json=yes', '--out']
+pictures = 'nosuch.jpg', '{home}/file', '{home}/empty', '{run}/config.json', '', '/dev/null','x'*300, 'https://a.b/c.jpg', '{home}/text.jpg'
+options = ['--k=0', '--k=101', '--k=two', '--method=nosuch', '--method=eigencam', '--method=fullgrad', '--layers=nosuch',
+           '--layers=layer4.nosuch', '--out={home}/file', '--out={home}/file/x.png', '--out={run}', '--out=nosuch/x.png', '--out=x.doc',
+           '--out=x', '--out=/dev/full/x.png', '--out=/proc/x.png', '--nosuch', '--json=yes', '--out']
 lines += [['look', *o] for o in looks] + [['look', '{run}', o] for o in pictures] + [['look', '{run}', '{pic}', 'nosuch.png']]
 lines += [['look', '{run}', '{pic}', o] for o in options]
-places = '', 'x', 'x.pt', 'nosuch/x.onnx', '{home}/file/x.onnx', '{home}/file', '{run}', '/dev/null', '/proc/x.onnx', '~nosuchuser/x.onnx', 'x'*300+'.onnx'
+places = '', 'x', 'x.pt', 'nosuch/x.onnx','{home}/file/x.onnx', '{home}/file', '{run}', '/dev/null', '/proc/x.onnx', \
+    '~nosuchuser/x.onnx', 'x'*300+'.onnx'
 runs = [], ['{run}'], ['nosuch', 'x.onnx'], ['{home}', 'x.onnx'], ['{home}/file', 'x.onnx'], ['', 'x.onnx'], ['{data}', 'x.onnx']
 lines += [['export', *o] for o in runs] + [['export', '{run}', o] for o in places]
 lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opset=18')]
