@@ -142,7 +142,8 @@ def _compared(ort, raw, images, wanted):
     except Exception as e: raise ValueError(f"ONNX Runtime can't run the file ({' '.join(str(e).split())[:200]}): it was not kept") from e
     off = [np.abs(np.concatenate(a)-b).max().item() for a,b in zip(zip(*parts), wanted)]
     allowed = _tolerance*max(1, np.abs(wanted[0]).max()),_tolerance
-    msg = f'the file differs from the network by {off[0]:.2g} in logits and {off[1]:.2g} in probabilities, where {allowed[0]:.2g} and {_tolerance:g} are allowed'
+    msg = (f'the file differs from the network by {off[0]:.2g} in logits and {off[1]:.2g} in probabilities, '
+           f'where {allowed[0]:.2g} and {_tolerance:g} are allowed')
     if not (off[0]<=allowed[0] and off[1]<=allowed[1]): raise ValueError(f'{msg}: it was not kept')   # which NaN is not, either
     return off
 

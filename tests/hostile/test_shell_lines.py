@@ -35,7 +35,8 @@ folders = [], ['nosuch'], ['{home}'], ['{home}/file'], ['{home}/empty'], ['{data
 options = ['--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
            '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
-looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], ['~nosuchuser/run', '{pic}'], ['{data}', '{pic}']
+looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], \
+    ['~nosuchuser/run', '{pic}'], ['{data}', '{pic}']
 pictures = 'nosuch.jpg', '{home}/file', '{home}/empty', '{run}/config.json', '', '/dev/null','x'*300, 'https://a.b/c.jpg', '{home}/text.jpg'
 options = ['--k=0', '--k=101', '--k=two', '--method=nosuch', '--method=eigencam', '--method=fullgrad', '--layers=nosuch',
            '--layers=layer4.nosuch', '--out={home}/file', '--out={home}/file/x.png', '--out={run}', '--out=nosuch/x.png', '--out=x.doc',
