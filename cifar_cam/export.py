@@ -52,7 +52,8 @@ def _pictures(learn):
         b = dl.create_batch([dl.do_item(i) for i in ids])
         raw = b[0].detach().cpu().as_subclass(Tensor)
         x = dl.after_batch(to_device(b, dl.device))[0].detach().cpu().as_subclass(Tensor)
-    msg = f'the data gives pictures of {raw.dtype}, {"x".join(map(str, raw.shape))}: only bytes, n x channels x height x width, can be exported'
+    gives = f'{raw.dtype}, {"x".join(map(str, raw.shape))}'
+    msg = f'the data gives pictures of {gives}: only bytes, n x channels x height x width, can be exported'
     if raw.dtype!=torch.uint8 or raw.ndim!=4: raise ValueError(msg)
     return raw.permute(0,2,3,1).contiguous(),x
 
@@ -110,7 +111,8 @@ def _weights_sha(model):
         sha.update(v.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return sha.hexdigest()[:16]
 
-_ways = dict(crop='the middle square of the picture', squish='the whole picture, whatever its shape', pad='the whole picture, made square with black')
+_ways = dict(crop='the middle square of the picture', squish='the whole picture, whatever its shape',
+             pad='the whole picture, made square with black')
 
 def _resizing(dl):
     "How a picture gets its size in validation, in words"
@@ -125,7 +127,8 @@ def _about(learn, net, images):
     mean,std = (o.flatten().tolist() for o in (net.mean,net.std))
     lists = dict(classes=list(map(as_text, class_names(learn.dls.valid))), size=[h,w], mean=mean, std=std,
                  versions=versions() | dict(cifar_cam=__version__))
-    words = dict(input=f'uint8, n x {h} x {w} x {c}, {"red, green, blue" if c==3 else "channels last"}; scaling and normalisation are in the graph',
+    colours = 'red, green, blue' if c==3 else 'channels last'
+    words = dict(input=f'uint8, n x {h} x {w} x {c}, {colours}; scaling and normalisation are in the graph',
                  resize=_resizing(learn.dls.valid), weights=_weights_sha(unwrap(learn.model)), opset=str(_opset))
     return {k: json.dumps(v) for k,v in lists.items()} | words
 
