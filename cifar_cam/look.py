@@ -117,11 +117,11 @@ def _told(batches, total, what, bar):
 def _features(learn, model, place, dl, what):
     "Features of all pictures of `dl`, and their labels"
     fs,ys,bar = [],[],hasattr(learn, 'progress')
-    for x,y,*_ in _told(dl, len(dl), f'{what} of {len(dl.dataset):,} pictures', bar):
+    for x,y,*_ in _told(dl, len(dl), f'features of {len(dl.dataset):,} {what} pictures', bar):
         fs.append(_run_once(model, place, _as_taken(x, model))[1])
         ys.append(y.flatten().cpu().as_subclass(Tensor).long())
     fs = torch.cat(fs)
-    msg = f'features of {(~fs.isfinite().all(1)).sum():,} {what} are not finite: the weights are damaged, or training diverged'
+    msg = f'features of {(~fs.isfinite().all(1)).sum():,} {what} pictures are not finite: the weights are damaged, or training diverged'
     if not fs.isfinite().all(): raise ValueError(msg)
     return fs,torch.cat(ys)
 
