@@ -38,7 +38,8 @@ class _FromBytes(nn.Module):
 def _stats_of(dl):
     "Mean and deviation by which `dl` normalises, 1 x channels x 1 x 1"
     norm = first(o for o in dl.after_batch.fs if isinstance(o, Normalize))
-    return [o.detach().cpu().as_subclass(Tensor).float() for o in (norm.mean,norm.std)] if norm else [torch.zeros(1,1,1,1),torch.ones(1,1,1,1)]
+    mean,std = (norm.mean,norm.std) if norm else (torch.zeros(1,1,1,1),torch.ones(1,1,1,1))
+    return [o.detach().cpu().as_subclass(Tensor).float() for o in (mean,std)]
 
 # %% ../nbs/19_export.ipynb #0e4701f9
 _n = 100   # pictures that are compared
