@@ -16,6 +16,7 @@ from numbers import Integral
 from types import FunctionType, SimpleNamespace
 import numpy as np, pandas as pd, torch
 from fastcore.all import *
+from PIL import Image
 import pytorch_grad_cam as pgc
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
@@ -26,7 +27,7 @@ from .docs import document
 from .files import *
 from .models import *
 from .models import _name_of
-from .classes import class_index
+from .classes import class_index, read_pictures
 from .trace import *
 from .trace import _trace_of, _traces
 from .maps import *
@@ -314,6 +315,15 @@ def _check_pictures(x, name='x'):
     if not len(x): raise ValueError(f'{name} has no pictures: give one or more')
     if not x.is_floating_point(): raise ValueError(f'{name} is {x.dtype}: give the pictures as the model takes them, normalised floats')
 
+def _is_file(o): return is_path(o) or isinstance(o, (bytes,Image.Image))
+
+def _from_files(model, x):
+    "`x`; or, where these are files, the pictures in them as a learner's data reads them"
+    files = _is_file(x) or is_listy(x) and len(x)>0 and all(map(_is_file, x))
+    msg = f'x is {short_repr(x)}: a model by itself does not know how a file is made ready for it; give a fastai `Learner`, or a tensor'
+    if files and not hasattr(model, 'dls'): raise ValueError(msg)
+    return read_pictures(model, x)[1] if files else x
+
 def _why_no_contrast(cls):
     "Why a method can't show one class against another; nothing if it can"
     target = _target_of(cls)
@@ -467,7 +477,7 @@ def _in_slices(engine, x, targets, bs, n_out, aug_smooth, eigen_smooth):
 # %% ../nbs/13_cam.ipynb #fad6bc96
 def cam(
     model, # An `nn.Module` that gives logits (n x classes; n x 1, or n, for two classes), or a fastai `Learner`
-    x:torch.Tensor, # Pictures as the model takes them, normalised: n x 3 x height x width
+    x, # Pictures as the model takes them, a tensor, normalised: n x 3 x height x width; or, of a `Learner`, files, as for `read_pictures`
     targets=None, # None: the predicted class; a class, by index or a `Learner`'s name; a `contrast`; a function; or one a picture
     layers=None, # Modules or dotted names; None: the last layer with places, as `usable_layers` lists them
     method='gradcam', # A name that `cam_methods` lists, or a class of grad-cam
@@ -477,7 +487,7 @@ def cam(
     output=None # Where the logits are in what the model gives: a name, an index, a function of it, or a module's name; None: clear
 ) -> CamMaps: # Raw maps by layer, in the order asked for
     "Maps of the evidence for a class, at all `layers` in one forward and one backward pass (Grad-CAM: Selvaraju et al. 2017)"
-    cls,vocab,model = cam_class(method),getattr(getattr(model, 'dls', None), 'vocab', None),unwrap(model)
+    cls,vocab,x,model = cam_class(method),getattr(getattr(model, 'dls', None), 'vocab', None),_from_files(model, x),unwrap(model)
     if hasattr(targets, '__next__'): targets = list(targets)
     _check_pictures(x)
     _check_method(cls, targets, layers, reshape)

@@ -192,8 +192,7 @@ def pictures(self:CAMInterpretation,
     "The pictures at `idxs` for people to look at, as they came from the file, scaled to the model's size"
     idxs = self._rows(idxs)
     if hasattr(self.dl, 'images'): return self.dl.images[idxs]
-    x,norm = self.inputs(idxs),first(o for o in getattr(self.dl.after_batch, 'fs', []) if isinstance(o, Normalize))
-    return to_see(to_np((norm.decode(x) if norm else x).permute(0,2,3,1)), norm)
+    return pictures_of(self.dl, self.inputs(idxs))
 
 # %% ../nbs/15_interp.ipynb #cadf1e46
 @patch

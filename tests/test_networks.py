@@ -15,7 +15,9 @@ def killed(*args, folder):
     p.send_signal(signal.SIGKILL)
     assert p.wait() in (-signal.SIGKILL, 0)
 
-@pytest.mark.parametrize('arch,recipe', [('resnet34','baseline'), ('timm/convnext_atto','step20'), ('timm/vit_tiny_patch16_224','finetune')])
+ASKED = [('resnet34','baseline'), ('timm/convnext_atto','step20'), ('timm/vit_tiny_patch16_224','finetune')]
+
+@pytest.mark.parametrize('arch,recipe', ASKED)
 def test_killed_and_resumed(arch, recipe, tmp_path):
     args = ['train', *SMALL, '--arch', arch, '--recipe', recipe]
     whole,cut = tmp_path/'whole',tmp_path/'cut'
@@ -29,6 +31,8 @@ def test_killed_and_resumed(arch, recipe, tmp_path):
     assert list(a)==list(b) and all((a[k]==b[k]).all() for k in a)
     res = shell('explain', cut, '--k', 2, '--mistakes', 2)
     assert res.returncode==0 and (cut/'report.html').exists(), res.stderr
+    res = shell('export', cut, tmp_path/'model.onnx')
+    assert res.returncode==0 and (tmp_path/'model.onnx').exists(), res.stderr
     config = json.loads((cut/'config.json').read_text())
     assert config['arch']['name'].endswith(arch) and config['recipe'] and not config['recipe']['flip']
 
@@ -41,7 +45,7 @@ BAD = [
     ('--arch resnet34 --width 8', '--width is of this project'),
     ('--arch alexnet --size 32', "can't take pictures of 32x32"),
     ('--arch resnet34 --weights nosuch.pth', 'no file nosuch.pth'),
-    ('--augs nosuch', 'augs of a recipe'),
+    ('--augs nosuch', 'there is baseline'),
     ('--flip maybe', 'give yes or no'),
 ]
 
@@ -52,7 +56,8 @@ def test_bad(args, said, tmp_path):
     assert not list(tmp_path.iterdir())
 
 def test_offline_weights_are_named(tmp_path):
-    env = os.environ | dict(TORCH_HOME=str(tmp_path), HF_HUB_OFFLINE='1', HF_HOME=str(tmp_path), http_proxy='http://127.0.0.1:9', https_proxy='http://127.0.0.1:9')
+    nowhere = dict.fromkeys(('http_proxy','https_proxy'), 'http://127.0.0.1:9')
+    env = os.environ | nowhere | dict(TORCH_HOME=str(tmp_path), HF_HUB_OFFLINE='1', HF_HOME=str(tmp_path))
     for arch,name in ('squeezenet1_1','squeezenet1_1-b8a52dc0.pth'),('timm/convnext_atto','models--timm--convnext_atto'):
         res = shell('train', '--data', 'digits', '--arch', arch, '--pretrained', '--out', tmp_path/'run', env=env)
         assert res.returncode==1 and len(res.stderr.strip().splitlines())==1 and name in res.stderr, res.stderr

@@ -81,6 +81,7 @@ def world():
     colours(w.data/'train', 6)
     colours(w.data/'test', 5)
     (w.home/'file').write_text('text')
+    (w.home/'text.jpg').write_text('text')
     (w.home/'empty').mkdir()
     w.files = picture_files(w.data/'train')
     w.images = read_images(w.files, 16)
@@ -124,11 +125,13 @@ door('RandomGrey', RandomGrey, dict, p='share')
 door('RandomCutOut', RandomCutOut, dict, length='zero', fill='fill', p='share', inside='flag')
 door('RandomAffine', RandomAffine, dict, shift='share', scale='share', degrees='number', p='share')
 door('device_augs', device_augs, dict, size='size', mean='colour', crop='zero', cutout='flag')
-door('find_pictures', find_pictures, lambda: dict(data=W.data), data='path', n_train='whole?', n_valid='whole?', valid_pct='pct', seed='seed')
+door('find_pictures', find_pictures, lambda: dict(data=W.data), data='path', n_train='whole?',
+     n_valid='whole?', valid_pct='pct', seed='seed')
 door('becomes', lambda **k: find_pictures(W.data).becomes(**k), dict, size='size', resize='word', n='whole')
 door('some', lambda **k: find_pictures(W.data).some(**k), dict, n_train='whole?', n_valid='whole?', seed='seed')
 door('Square', Square, lambda: dict(size=16), size='size', resize='word')
-door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?', n_valid='whole?', seed='seed', valid_pct='pct', resize='word')
+door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?',
+     n_valid='whole?', seed='seed', valid_pct='pct', resize='word')
 door('read_images', read_images, lambda: dict(files=W.files, size=16), files='files', size='size', resize='word')
 door('image_stats', image_stats, lambda: dict(images=W.images), images='bytes')
 door('cached_images', cached_images, lambda: dict(files=W.files, folder=W.data/'train', size=16), files='files', folder='path', size='size',
@@ -223,6 +226,12 @@ door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?
      faithfulness='flag?', label_issues='flag?')
 door('check_explain', check_explain, dict, k='whole', mistakes='zero', method='method', size='size')
 door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass', faithfulness='flag')
+door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
+door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
+door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='path', files='files', k='whole', method='method')
+door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
+door('export_run', export_run, None, run='path', path='fresh')
+door('Looked.show', lambda **k: looked().show(**k), dict, n='whole', figsize='figsize', native='flag')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
      l1='number?', l2='number?', compile='flag')
 door('fit_step', lambda **k: W.learn.fit_step(**k), None, n_epoch='whole?', lr='above?', gamma='above?', step_size='steps?', resume='flag')
@@ -233,7 +242,11 @@ def taken(learn): raise Taken
 needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.home/'page'),
     train_run=lambda: dict(data=W.data, out=W.home/'new', check=taken),
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
+needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
+
+@functools.cache
+def looked(): return W.learn.look(W.files[0])
 
 def saved_maps():
     fn = W.home/'good.npz'
@@ -393,6 +406,25 @@ cases = [
     (lambda: explain_run(None), 'run folder'),
     (lambda: explain_run(W.net), 'run folder'),
     (lambda: load_run(W.home/'file'), 'run folder'),
+    (lambda: W.learn.look(W.home/'text.jpg'), 'not a picture'),
+    (lambda: W.learn.look(W.home/'empty'), 'no pictures'),
+    (lambda: W.learn.look([]), '0 pictures'),
+    (lambda: W.learn.look([W.files[0]]*1001), '1,001 pictures'),
+    (lambda: W.learn.look(dict(a=1)), 'files'),
+    (lambda: W.learn.look(np.zeros((8,8,3))), 'uint8'),
+    (lambda: W.learn.look(np.zeros((0,8,3), np.uint8)), 'uint8'),
+    (lambda: W.learn.look(np.zeros((8,8,2), np.uint8)), 'uint8'),
+    (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
+    (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
+    (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: W.learn.export_onnx(W.home/'x.pt'), '.onnx'),
+    (lambda: W.learn.export_onnx(W.home/'nosuch'/'x.onnx'), 'no folder'),
+    (lambda: W.learn.export_onnx(W.home), '.onnx'),
+    (lambda: export_run(W.home/'empty', W.home/'x.onnx'), 'not a run folder'),
+    (lambda: export_run(W.net, W.home/'x.onnx'), 'run folder'),
+    (lambda: look_run(W.run, W.files[0], out=W.home/'file'), 'file'),
+    (lambda: cam(W.learn, W.home/'text.jpg'), 'not a picture'),
+    (lambda: cam(W.net, W.files[0]), 'made ready'),
     (lambda: load_run(W.run, dls=5), 'dls'),
     (lambda: train_run('nosuch'), 'nosuch'),
     (lambda: train_run(W.home/'file', W.home/'new'), 'archive'),

@@ -42,11 +42,26 @@ options = ['--out={home}/file', '--out={home}/file/x', '--faithfulness=1', '--k=
            '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
 lines += [['explain'], ['explain', '--k=3'], ['explian'], ['Explain', '{run}']]
+looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], \
+    ['~nosuchuser/run', '{pic}'], ['{data}', '{pic}']
+pictures = 'nosuch.jpg', '{home}/file', '{home}/empty', '{run}/config.json', '', '/dev/null','x'*300, 'https://a.b/c.jpg', '{home}/text.jpg'
+options = ['--k=0', '--k=101', '--k=two', '--method=nosuch', '--method=eigencam', '--method=fullgrad', '--layers=nosuch',
+           '--layers=layer4.nosuch', '--out={home}/file', '--out={home}/file/x.png', '--out={run}', '--out=nosuch/x.png', '--out=x.doc',
+           '--out=x', '--out=/dev/full/x.png', '--out=/proc/x.png', '--nosuch', '--json=yes', '--out']
+lines += [['look', *o] for o in looks] + [['look', '{run}', o] for o in pictures] + [['look', '{run}', '{pic}', 'nosuch.png']]
+lines += [['look', '{run}', '{pic}', o] for o in options]
+places = '', 'x', 'x.pt', 'nosuch/x.onnx','{home}/file/x.onnx', '{home}/file', '{run}', '/dev/null', '/proc/x.onnx', \
+    '~nosuchuser/x.onnx', 'x'*300+'.onnx'
+runs = [], ['{run}'], ['nosuch', 'x.onnx'], ['{home}', 'x.onnx'], ['{home}/file', 'x.onnx'], ['', 'x.onnx'], ['{data}', 'x.onnx']
+lines += [['export', *o] for o in runs] + [['export', '{run}', o] for o in places]
+lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opset=18')]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]
 
-def filled(line, out): return [o.format(out=out, data=W.data, home=W.home, run=W.run) if '{' in o and '{}' not in o else o for o in line]
+def filled(line, out):
+    known = dict(out=out, data=W.data, home=W.home, run=W.run, pic=W.files[0])
+    return [o.format(**known) if '{' in o and '{}' not in o else o for o in line]
 
 def there(folder): return sorted((str(o), o.lstat().st_mtime_ns) for o in folder.rglob('*'))
 

@@ -1,0 +1,169 @@
+"What a notebook can't show of a look: the shell, files of all kinds, features that are kept, data that is gone."
+import json, os, shutil, subprocess, sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from fastai.vision.all import ImageDataLoaders, Resize, get_image_files, resnet18, vision_learner
+
+from cifar_cam import look as rooms
+from cifar_cam.cli import main
+from cifar_cam.files import digits_path
+from cifar_cam.look import look_run
+from cifar_cam.run import load_run, train_run
+
+def said(*args):
+    "What `cifar-cam look` prints"
+    with redirect_stdout(StringIO()) as out: assert main(['look', *map(str, args)])==0
+    return out.getvalue()
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    "A run whose data is a folder of its own, and a home for what is kept"
+    home = tmp_path_factory.mktemp('look')
+    old,os.environ['FASTAI_HOME'] = os.environ.get('FASTAI_HOME'),str(home/'fastai')
+    data = home/'data'
+    shutil.copytree(digits_path(), data)
+    learn = train_run(data, home/'run', width=16, epochs=4, n_train=1000, n_valid=200, recipe='fast')
+    yield learn, home
+    if old is None: del os.environ['FASTAI_HOME']
+    else: os.environ['FASTAI_HOME'] = old
+
+@pytest.fixture(scope='module')
+def flower(run):
+    fn = run[1]/'flower.png'
+    Image.fromarray(load_sample_image('flower.jpg')).save(fn)
+    return fn
+
+def kept(home): return sorted((home/'fastai'/'cifar_cam'/'features').rglob('*.safetensors'))
+
+def test_neighbours_are_alike_and_strangers_are_far(run, flower):
+    learn,_ = run
+    seen = learn.look([*learn.dls.valid_ds.items, flower])
+    top = seen.table.groupby('picture')['class'].first()[:200]
+    near = seen.nearest[seen.nearest['rank']==1].set_index('picture').label[:200]
+    right = top==[o.parent.name for o in learn.dls.valid_ds.items]
+    assert right.mean()>.7 and (near==top)[right].mean()>=.95
+    assert seen.far[-1] is True and sum(map(bool, seen.far))<8
+
+def test_made_once(run, flower, monkeypatch):
+    "A second look reads no training picture, and its tensors are those of the first"
+    learn,home = run
+    first = look_run(home/'run', flower)
+    assert len(kept(home))==1
+    with monkeypatch.context() as m:
+        m.setattr(rooms, '_features', None)
+        again = look_run(home/'run', flower)
+    assert again.to_json()==first.to_json()
+
+@pytest.mark.parametrize('harm', ['cut', 'empty', 'other', 'text'])
+def test_damaged_features_are_made_again(run, flower, harm):
+    _,home = run
+    first,(fn,) = look_run(home/'run', flower),kept(home)
+    raw = fn.read_bytes()
+    other = rooms.tensors_to_bytes(dict(features=torch.zeros(3,3)))
+    fn.write_bytes(dict(cut=raw[:-5], empty=b'', other=other, text=b'text')[harm])
+    assert look_run(home/'run', flower).to_json()==first.to_json()
+    assert kept(home)==[fn] and fn.read_bytes()==raw
+
+def test_new_weights_have_new_features(run, flower):
+    learn,home = run
+    copy = load_run(home/'run')
+    before = copy.look(flower).nearest.similarity.tolist()
+    with torch.no_grad(): copy.model.layer4[0].conv1.weight.mul_(-1)
+    assert copy.look(flower).nearest.similarity.tolist()!=before and len(kept(home))==1   # these weights are in no run folder
+
+def test_model_stays_as_it_was(run, flower):
+    learn,_ = run
+    learn.model.train()
+    for p in learn.model.layer1.parameters(): p.requires_grad_(False)
+    def state():
+        modes = [(k, m.training, len(m._forward_hooks)) for k,m in learn.model.named_modules()]
+        wants = [p.requires_grad for p in learn.model.parameters()]
+        return modes, wants, rooms._checksum(learn.model), torch.get_rng_state().tolist()
+    before = state()
+    learn.look(flower)
+    assert state()==before
+    for p in learn.model.parameters(): p.requires_grad_(True)
+
+@pytest.mark.parametrize('name,im', [
+    ('grey.png', Image.new('L', (50,40), 200)), ('clear.png', Image.new('RGBA', (20,30))),
+    ('deep.png', Image.fromarray(np.full((9,12), 60000, np.uint16))),
+    ('huge.jpg', Image.new('RGB', (4000,3000), 'red')), ('one.gif', Image.new('P', (1,1)))])
+def test_pictures_of_all_kinds(run, tmp_path, name, im):
+    learn,_ = run
+    im.save(tmp_path/name)
+    seen = learn.look([tmp_path/name, im])
+    assert seen.pictures.shape==(2,32,32,3) and np.abs(seen.pictures[0].astype(int)-seen.pictures[1]).max()<=2
+
+def test_turned_as_exif_says(run, tmp_path):
+    learn,_ = run
+    im = Image.fromarray(load_sample_image('china.jpg')[:400,:400])
+    im.save(tmp_path/'up.png')
+    exif = Image.Exif()
+    exif[0x112] = 6
+    im.rotate(90).save(tmp_path/'side.png', exif=exif)
+    a,b = learn.look([tmp_path/'up.png', tmp_path/'side.png']).pictures
+    assert (a==b).all()
+
+@pytest.mark.skipif(sys.platform!='linux', reason='names that are no UTF-8')
+def test_names_that_are_no_text(run, flower, tmp_path):
+    fn = tmp_path/os.fsdecode(b'caf\xe9 $5$.png')
+    shutil.copy(flower, fn)
+    o = json.loads(said(run[1]/'run', fn, '--json'))
+    assert o['file'].endswith(r'caf\xe9 $5$.png') and said(run[1]/'run', tmp_path, '--out', tmp_path/'seen.pdf')
+    assert (tmp_path/'seen.pdf').read_bytes().startswith(b'%PDF')
+
+def test_shell(run, flower, tmp_path):
+    learn,home = run
+    lines = said(home/'run', flower, home/'data'/'test'/'3', '--json', '--k', 2, '--layers', 'layer3').splitlines()
+    os_ = list(map(json.loads, lines))
+    assert os_[0]['far'] and len(os_)==1+len(list((home/'data'/'test'/'3').iterdir())) and {len(o['nearest']) for o in os_}=={2}
+    text = said(home/'run', flower, '--out', tmp_path/'seen.png')
+    assert 'far from all training pictures' in text and Image.open(tmp_path/'seen.png').width>500
+
+def test_progress_in_a_pipe_is_apart(run, flower):
+    "JSON on standard output, and nothing but lines elsewhere"
+    _,home = run
+    shutil.rmtree(home/'fastai'/'cifar_cam'/'features', ignore_errors=True)
+    cmd = [sys.executable, '-m', 'cifar_cam', 'look', str(home/'run'), str(flower), '--json']
+    res = subprocess.run(cmd, capture_output=True, text=True)
+    assert res.returncode==0 and json.loads(res.stdout)['far'] and '\r' not in res.stderr and 'Error' not in res.stderr, res.stderr
+
+def test_clipboard(run, flower, monkeypatch):
+    from PIL import ImageGrab
+    learn,_ = run
+    monkeypatch.setattr(ImageGrab, 'grabclipboard', lambda: Image.open(flower))
+    assert learn.look('clipboard').to_json()==learn.look(Image.open(flower)).to_json()
+    monkeypatch.setattr(ImageGrab, 'grabclipboard', lambda: [str(flower)])
+    assert learn.look('clipboard').files==[str(flower)]
+    monkeypatch.setattr(ImageGrab, 'grabclipboard', lambda: None)
+    with pytest.raises(ValueError, match='no picture in the clipboard'): learn.look('clipboard')
+
+def test_other_learners(tmp_path):
+    "A `vision_learner` over files, and one in half precision"
+    fs = get_image_files(digits_path()/'test')[:40]
+    how = dict(bs=8, num_workers=0, item_tfms=Resize(64), seed=1, device='cpu')
+    dls = ImageDataLoaders.from_path_func(tmp_path, fs, lambda o: o.parent.name, **how)
+    learn = vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
+    with learn.no_bar():
+        full = learn.look(fs[:2], k=3)
+        assert full.n_known==8 and full.far==[False]*2 and full.nearest.shape==(6,6) and full.maps.size==(64,64)
+        learn.model.half()
+        half = learn.look(fs[:2], k=3)
+    assert next(learn.model.parameters()).dtype==torch.float16 and half.nearest.shape==(6,6)
+
+def test_runs_without_their_data(run, flower):
+    _,home = run
+    full = look_run(home/'run', flower)
+    (home/'data').rename(home/'elsewhere')
+    try: alone = look_run(home/'run', flower)
+    finally: (home/'elsewhere').rename(home/'data')
+    assert alone.farther is None and 'no longer in' in alone.word(0) and alone.show()
+    assert np.allclose(alone.table.prob, full.table.prob, atol=1e-5) and (alone.pictures==full.pictures).all()
