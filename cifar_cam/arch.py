@@ -10,10 +10,10 @@ __all__ = ['arch_name', 'arch_settings', 'create_model', 'model_from_arch', 'dep
 # %% ../nbs/05_arch.ipynb #3205d6dc
 import difflib
 from contextlib import contextmanager, nullcontext
+from .imports import *
+from fastai.vision.learner import create_timm_model, create_vision_model, default_split, model_meta
 from safetensors.torch import load_file
 from torchvision import models as tvm
-from fastai.vision.learner import create_timm_model, create_vision_model, default_split, model_meta
-from .imports import *
 from .files import *
 from .models import *
 from .models import _read_weights

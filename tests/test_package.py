@@ -92,7 +92,7 @@ def test_extras(meta):
         extra = re.search(r'extra == "(\w+)"', o)
         needs[extra[1] if extra else ''].add(re.match(r'[\w.-]+', o)[0])
     assert set(meta.get_all('Provides-Extra'))==set(needs)-{''}=={'dev','label','track','distributed','timm','onnx'}
-    own = 'fastai torch torchvision albumentations grad-cam matplotlib safetensors filelock jinja2'.split()
+    own = 'fastai torch torchvision albumentations grad-cam matplotlib safetensors filelock jinja2 argcomplete'.split()
     assert needs['']==set(own)
     assert (needs['label'],needs['track'],needs['distributed'])==({'cleanlab'}, {'tensorboard','wandb'}, {'accelerate'})
     assert needs['onnx']=={'onnx','onnxruntime','onnxscript'} <= needs['dev']
