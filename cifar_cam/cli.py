@@ -419,7 +419,7 @@ def _go(name, args):
     if name not in _commands: raise CliError(msg)
     _quiet()
     args = _parsed(name, args)
-    with telling(): _commands[name].__wrapped__(**args)
+    with telling('stderr' if args.get('json') else 'stdout'): _commands[name].__wrapped__(**args)
 
 # %% ../nbs/20_cli.ipynb #1b3f1fe0
 def _run_folders(**_): return [o['folder'] for o in _rows('runs')] if os.path.isdir('runs') else []

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/look.html.md"""
 __all__ = ['Looked', 'look_run']
 
 # %% ../nbs/18_look.ipynb #4798b129
-import hashlib, json, sys, time
+import hashlib, json
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
+from .progress import watched
 from .files import *
 from .data import *
 from .data import _cache_home, _sweep
@@ -98,26 +99,16 @@ def _plain(learn, dl):
         dl = learn.dls.test_dl(dl.items, with_labels=True, **images)
     return dl.new(shuffle=False, drop_last=False)
 
-def _line(text, end): print(f'\r\033[K{text}' if end=='' else text, end=end, file=sys.stderr, flush=True)
-
-def _told(batches, total, what, bar):
-    "`batches`, of which there are `total`, and how far they are"
-    if not bar: yield from batches; return
-    if IN_NOTEBOOK: yield from progress_bar(batches, total=total, leave=False); return
-    on_screen,said = bool(sys.stderr and sys.stderr.isatty()),time.monotonic()
-    for i,b in enumerate(batches, 1):
-        yield b
-        now = time.monotonic()
-        if now-said<(.2 if on_screen else 10) or not sys.stderr: continue
-        _line(f'{what}: {i/total:.0%}', '' if on_screen else '\n')
-        said = now
-    if on_screen: _line('', '')
+def _told(dl, what):
+    "The batches of `dl`, and how far they are"
+    if IN_NOTEBOOK: return progress_bar(dl, leave=False)
+    return watched(dl, what, len(dl.dataset))
 
 # %% ../nbs/18_look.ipynb #102d348c
 def _features(learn, model, place, dl, what):
     "Features of all pictures of `dl`, and their labels"
-    fs,ys,bar = [],[],hasattr(learn, 'progress')
-    for x,y,*_ in _told(dl, len(dl), f'features of {len(dl.dataset):,} {what} pictures', bar):
+    fs,ys = [],[]
+    for x,y,*_ in _told(dl, f'features of {what} pictures') if hasattr(learn, 'progress') else dl:
         fs.append(_run_once(model, place, _as_taken(x, model))[1])
         ys.append(y.flatten().cpu().as_subclass(Tensor).long())
     fs = torch.cat(fs)

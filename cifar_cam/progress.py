@@ -4,23 +4,25 @@ from contextlib import contextmanager, suppress
 
 __all__ = ['telling', 'is_told', 'is_terminal', 'bar_class', 'tell', 'Count', 'watched']
 
-_on = False
+_to = None   # 'stdout' or 'stderr'
 
 @contextmanager
-def telling():
+def telling(
+    to:str='stdout' # Or 'stderr', in lines, where programs read the output
+):
     "Tell, in the block, what is being done"
-    global _on
-    before,_on = _on,True
+    global _to
+    before,_to = _to,to
     try: yield
-    finally: _on = before
+    finally: _to = before
 
 def is_told():
     "Is somebody told what is being done?"
-    return _on
+    return _to is not None
 
 def is_terminal():
-    "Is standard output a terminal?"
-    return not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
+    "Is standard output a terminal, and told?"
+    return _to!='stderr' and not getattr(sys.stdout, 'closed', True) and sys.stdout.isatty()
 
 def bar_class():
     "fastprogress's bar for terminals, drawn with what this one knows"
@@ -33,8 +35,9 @@ def tell(
     what:str # What is being done
 ):
     "Print `what`, if it is to be told, and can be"
-    if not _on or sys.stdout is None: return
-    with suppress(OSError, ValueError): print(what, flush=True)
+    out = _to and getattr(sys, _to)
+    if out is None: return
+    with suppress(OSError, ValueError): print(what, file=out, flush=True)
 
 class Count:
     "How much of something is done: call it with how many more are"
@@ -46,7 +49,7 @@ class Count:
 
     def __call__(self, n=1):
         self.done += n
-        if not _on: return
+        if _to is None: return
         long = self.bar or time.time()-self.last>.5   # what is done in less needs no bar
         if is_terminal(): return self.draw() if long else None
         if time.time()-self.last<self.every: return
