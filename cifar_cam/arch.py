@@ -98,10 +98,12 @@ def _with_own_head(model, n_out):
 def _from_torchvision(full, n_out, size, pretrained, sd):
     "A network of torchvision, and whose its head is"
     make = tvm.get_model_builder(full.partition('/')[2])
-    own = dict(aux_logits=False) if make.__name__ in ('googlenet','inception_v3') else {}
-    if make.__name__.startswith('vit_'): own['image_size'] = size
+    two = make.__name__ in ('googlenet','inception_v3')   # which have a second head, for training from nothing
+    own = dict(image_size=size) if make.__name__.startswith('vit_') else {}
     def build(pretrained=False):
+        if two and not pretrained: own['aux_logits'] = False
         with _fetching(full) if pretrained else nullcontext(): model = make(weights='DEFAULT' if pretrained else None, **own)
+        if two: model.aux_logits,model.AuxLogits = False,None
         if sd is not None: load_weights(model, sd, 'weights: the file')
         return model
     if make not in model_meta: return _with_own_head(build(pretrained), n_out),'own'
@@ -139,12 +141,17 @@ def _from_timm(full, n_out, size, pretrained, sd, head):
 def _made(full, n_out, size, pretrained, sd, head=None):
     "The network, and whose its head is; `ValueError` if it takes no pictures of `size`"
     its,shown = arch_settings(full)['size'],f'{size}x{size}'
+    msg = f"size: the library's weights of {full} are for pictures of {its}x{its}, give that size"
+    if pretrained and full.startswith('torchvision/vit_') and size!=its: raise ValueError(msg)
+    if pretrained:
+        with no_random(): _,head = _made(full, n_out, size, False, None, head)   # what is wrong without weights is not their fault
     try:
         model,head = (_from_timm(full, n_out, size, pretrained, sd, head) if full.startswith('timm/')
                       else _from_torchvision(full, n_out, size, pretrained, sd))
         if _gives(model, n_out, size): return model,head
         why = 'it gives something else than a figure a class'
     except (RuntimeError, AssertionError, TypeError) as e: why = ' '.join(str(e).split())[:120] or type(e).__name__
+    if size==its: raise ValueError(f"arch: {full} can't be used as a classifier of pictures ({why}): give another")
     raise ValueError(f"size: {full} can't take pictures of {shown} ({why}): its own are {its}x{its}")
 
 # %% ../nbs/05_arch.ipynb #c9698373
@@ -171,7 +178,8 @@ def create_model(
         return model
     size = ifnone(size, its['size'])
     model,head = _made(full, n_out, size, pretrained and sd is None, sd)
-    model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained or sd is not None))
+    model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained and sd is None))
+    if sd is not None: model.arch['weights'] = Path(weights).name
     return model
 
 # %% ../nbs/05_arch.ipynb #c8e70dc1
@@ -181,6 +189,8 @@ def model_from_arch(
     "The network that `arch` describes; `ValueError` if it describes none"
     if not isinstance(arch, dict): raise ValueError(f'arch is {short_repr(arch)}: give what `create_model` left as the model\'s `arch`')
     full = arch_name(arch.get('name'))
+    lost = first(o for o in ('n_out', *(('width','dropout') if full=='resnet18' else ('size','head'))) if o not in arch)
+    if lost: raise ValueError(f'arch says nothing of {lost}: give what `create_model` left as the model\'s `arch`')
     if full=='resnet18': return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
     check_args(allowed.whole, n_out=arch['n_out'])
     check_args(allowed.size, size=arch['size'])

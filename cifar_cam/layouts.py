@@ -70,7 +70,7 @@ def _csv_rows(fn):
     "The number of each line of a CSV that is not blank, and its fields"
     try: text = fn.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as e: raise ValueError(f'{fn} is not UTF-8: save it as "CSV UTF-8"') from e
-    sep = max(',;\t', key=text.partition('\n')[0].count)
+    sep = max(',;\t', key=text.lstrip().partition('\n')[0].count)
     rows = csv.reader(io.StringIO(text, newline=''), delimiter=sep)
     try: return [(rows.line_num,o) for o in rows if any(map(str.strip, o))]
     except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
@@ -104,8 +104,8 @@ def _check_files(files, names, base, where):
     if lost and '\\' in names[lost[0]]: hint = 'write / between folders'
     if lost: raise ValueError(f'{where(lost[0])}: there is no file {files[lost[0]]}{more}; {hint}')
     at = {}
-    for i,o in enumerate(names):
-        if at.setdefault(o, i)!=i: raise ValueError(f'{where(i)}: {o} stands in {where(at[o])} too; give each picture once')
+    for i,o in enumerate(map(os.path.abspath, files)):
+        if at.setdefault(o, i)!=i: raise ValueError(f'{where(i)}: {names[i]} stands in {where(at[o])} too; give each picture once')
 
 # %% ../nbs/01_layouts.ipynb #184f76bd
 def _table(cols, base, where, what, from_text=True):
@@ -168,7 +168,7 @@ def some(self:Pictures,
 @patch
 def __repr__(self:Pictures):
     def n(split): return int((self.table.split==split).sum())
-    def of(split): return f'{n(split):,}' if n(split)==self.total[split] else f'{n(split):,} of {self.total[split]:,}'
+    def of(split): return f'{n(split):,}' if n(split)==self.total.get(split, 0) else f'{n(split):,} of {self.total[split]:,}'
     res = f'{self.total.sum():,} pictures, {self.table.label.nunique():,} classes'
     if self.valid_pct:
         return f'{res}, no split: {100*self.valid_pct:g} % held out by `valid_pct`, {of("train")} to train on and {of("valid")} to validate'

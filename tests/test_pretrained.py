@@ -61,7 +61,7 @@ def test_evidence_lies_on_the_thing(model):
 def test_weights_of_a_file(tensors, tmp_path):
     save_file(tensors, tmp_path/'lite0.safetensors')
     m = create_model(ARCH, 3, weights=tmp_path/'lite0.safetensors')
-    assert (m[0].model.conv_stem.weight==tensors['conv_stem.weight']).all() and m.arch['pretrained']
+    assert (m[0].model.conv_stem.weight==tensors['conv_stem.weight']).all() and m.arch['weights']=='lite0.safetensors'
     whole = timm.create_model(ARCH.removeprefix('timm/')).eval()
     whole.load_state_dict(tensors)
     m.eval()
