@@ -430,7 +430,7 @@ def _ready(model, layers, output):
 def _read_by(reshape, shape):
     "The shape that `reshape` makes of outputs of a shape; `ValueError` if it is no grid"
     try: res = tuple(reshape(torch.zeros(shape)).shape)
-    except Exception as e:
+    except Exception as e:   # it is the caller's function, which may fail in any way: that is told
         msg = f'`reshape` fails for {"x".join(map(str, shape))} ({type(e).__name__}): it has to give n x channels x height x width'
         raise ValueError(msg) from e
     fits = len(res)==4 and res[0]==shape[0] and res[2]*res[3]>1

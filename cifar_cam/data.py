@@ -101,7 +101,7 @@ def _read_into(res, files, size, resize='crop'):
         futures = [ex.submit(read, ids) for ids in chunked(range(len(files)), 50)]
         try:
             for o in watched(futures, 'reading pictures', len(files)): o.result()
-        except BaseException:
+        except BaseException:   # Ctrl-C too: what waits is not begun, and the error goes on
             ex.shutdown(cancel_futures=True)
             raise
     return deep

@@ -67,7 +67,7 @@ class _CountBatches(Callback):
 def _gives_losses(run, two, name):
     "Does the loss function called `name` give a loss of each picture? Tried with `run` on the data `two`"
     try: run(two, True)
-    except Exception as e:
+    except Exception as e:   # anybody's loss function, which may fail in any way: that is told
         warn(f'the loss function {name} gives no loss of each picture ({e}): the table has the cross entropy instead')
         return False
     return True

@@ -77,7 +77,7 @@ def _read_weights(fn):
     "The tensors by name in a file that `torch.save` wrote, and nothing else of it"
     try: sd = torch.load(fn, map_location='cpu', weights_only=True)
     except FileNotFoundError: raise
-    except Exception as e:
+    except Exception as e:   # torch has many errors for what is no such file
         why = f'{fn} is not a complete file of weights alone, so it was not read ({type(e).__name__})'
         raise ValueError(f'{why}: save the state dictionary by itself') from e
     if isinstance(sd, dict) and isinstance(sd.get('net'), dict): sd = sd['net']

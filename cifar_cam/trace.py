@@ -423,7 +423,7 @@ def _takes(model, x):
 
 def _fresh_trace(model, x):
     try: return Trace(model, x)
-    except Exception as e:
+    except Exception as e:   # anybody's model: its error is raised again, or told in words
         with torch.no_grad(): model(x)   # its own error, if it is one of these pictures
         if _takes(model, x[:1].repeat(3, 1, 1, 1)): raise e   # of something else
         only = f'{type(model).__name__} takes no other number of pictures than {len(x)}'
@@ -484,7 +484,7 @@ def stages(
     for s in _sizes:
         try:
             with traced(model, torch.randn(*shape, s, s, generator=torch.Generator().manual_seed(1))) as t: names = t.layers()
-        except Exception as e:
+        except Exception as e:   # noise of this size is not for the model: the next one; the last error is told
             msg = str(e).partition('\n')[0]
             continue
         if names: return find_layers(model, names)

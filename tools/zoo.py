@@ -335,7 +335,7 @@ def reading(out, acts):
     "The one that gives `acts`, or None"
     for name,f in readings(*acts.shape[-2:]):
         try: got = f(out).detach().numpy()
-        except Exception: continue
+        except Exception: continue   # a reading that does not fit these outputs; one that does is looked for
         if got.shape==acts.shape and np.allclose(got, acts, rtol=1e-4, atol=1e-5*np.abs(acts).max()): return name,f
     return None,None
 
