@@ -13,8 +13,6 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from html import escape
-from warnings import warn
 from weakref import WeakKeyDictionary
 import matplotlib as mpl
 from filelock import FileLock, Timeout

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 
 # %% ../nbs/09_run.ipynb #085dcc7c
-import json, os, re, sys
+import json, os, re
 from html import escape
 from contextlib import contextmanager
 from dataclasses import asdict, replace
