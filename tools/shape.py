@@ -39,13 +39,13 @@ excuses = [
     ('module', 'cifar_cam/cli.py', 'names and checks before anything is imported, the list of runs, and the commands'),
     ('module', 'cifar_cam/look.py', 'what a look is of: features, their neighbours, and the figure, in small cells'),
     ('arrow', 'cifar_cam/models.py', '`stages` stood there once, and is found there still, when it is asked for'),
-    ('lesson', 'nbs/04_models.ipynb#138b0e99', 'the lesson follows the function that people call'),
-    ('lesson', 'nbs/11_trace.ipynb#dc2e8a7a', 'its methods, and their lessons, follow'),
-    ('lesson', 'nbs/11_trace.ipynb#4c1e2eed', 'the lesson is that of the layers that it is asked for'),
-    ('lesson', 'nbs/14_faith.ipynb#0378f5bd', 'steps of `faithfulness`, whose table is the lesson'),
-    ('lesson', 'nbs/14_faith.ipynb#ff28b684', 'steps of `faithfulness`, whose table is the lesson'),
-    ('lesson', 'nbs/14_faith.ipynb#8865d1fd', 'the lesson follows `logit_ledger`, which makes one'),
-    ('cell', 'nbs/09_run.ipynb#0049d5a9', 'the arguments of train_run are 21, a line each'),
+    ('lesson', 'nbs/05_models.ipynb#138b0e99', 'the lesson follows the function that people call'),
+    ('lesson', 'nbs/12_trace.ipynb#dc2e8a7a', 'its methods, and their lessons, follow'),
+    ('lesson', 'nbs/12_trace.ipynb#4c1e2eed', 'the lesson is that of the layers that it is asked for'),
+    ('lesson', 'nbs/15_faith.ipynb#0378f5bd', 'steps of `faithfulness`, whose table is the lesson'),
+    ('lesson', 'nbs/15_faith.ipynb#ff28b684', 'steps of `faithfulness`, whose table is the lesson'),
+    ('lesson', 'nbs/15_faith.ipynb#8865d1fd', 'the lesson follows `logit_ledger`, which makes one'),
+    ('cell', 'nbs/10_run.ipynb#0049d5a9', 'the arguments of train_run are 21, a line each'),
 ]
 faults = []
 
