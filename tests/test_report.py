@@ -345,7 +345,8 @@ def test_large_view_by_keyboard(page, report):
     page.click('#previous')
     assert f'#{first.idx},' in text()
     page.keyboard.press('Escape')
-    assert not page.is_visible('#large') and page.evaluate("document.activeElement.className")=='tile'
+    until(page, "document.activeElement.className === 'tile'")
+    assert not page.is_visible('#large')
     page.locator('.tile').last.click()
     assert page.is_disabled('#next')
     page.click('#close')
@@ -362,7 +363,7 @@ def test_links(page, report):
     page.keyboard.press('ArrowRight')
     assert where()==f'#{b}'
     page.keyboard.press('Escape')
-    assert where()==''
+    until(page, "location.hash === ''")
     page.fill('#text', 'nothing has this')   # a picture that is filtered away is shown all the same
     page.evaluate(f"location.hash = '#{b}'")
     page.locator('#large').wait_for()
@@ -406,7 +407,9 @@ def test_marks(page, report):
     page.keyboard.press('b')
     page.click('#unmark')
     assert len(kept(page))==5
-    page.keyboard.press('Escape'); page.keyboard.press('u')
+    page.keyboard.press('Escape')
+    until(page, 'state.open === null')
+    page.keyboard.press('u')
     assert len(kept(page))==6
     page.keyboard.press('u')
     assert len(kept(page))==5
@@ -418,8 +421,10 @@ def test_marks(page, report):
     page.fill('#text', 'u see')
     assert tiles(page)==[t.idx.iloc[3]]
     rows = labels_csv(page)
-    page.goto('about:blank'); page.goto(uri)
-    until(page, 'MARKS.size === 5')
+    again = page.context.new_page()   # as if it were opened tomorrow
+    again.goto(uri)
+    until(again, 'MARKS.size === 5')
+    again.close()
     assert [o['file'] for o in rows]==t.file.iloc[:5].tolist() and [o['was'] for o in rows]==t.actual.iloc[:5].tolist()
     assert rows[3]['why']=='wrong label; born "wrong", u see' and rows[3]['label']==interp.vocab[7] and rows[1]['label']==''
     assert all(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', o['when']) for o in rows)
@@ -506,7 +511,7 @@ def test_thousands_of_mistakes_and_hundreds_of_classes(browser, report, tmp_path
     page.keyboard.press('w'); page.keyboard.type('class 150'); page.keyboard.press('Enter')   # names are found by typing
     assert [o['label'] for o in kept(page)]==['class 150']
     page.keyboard.press('Escape')
-    assert page.evaluate("document.activeElement.closest('.item').row.idx")==1999
+    until(page, "document.activeElement.closest('.item')?.row.idx === 1999")
     page.close()
 
 def test_markup_stays_text(page, report):
