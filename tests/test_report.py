@@ -169,13 +169,14 @@ def until(page, is_so):
 @pytest.fixture
 def page(browser, report):
     "The report, opened; at the end: nothing in the console, and no request but the file"
-    page,heard,asked = browser.new_page(),[],[]
+    context,heard,asked = browser.new_context(),[],[]
+    page = context.new_page()
     page.on('console', lambda m: heard.append(m.text))
     page.on('pageerror', lambda e: heard.append(str(e)))
     page.on('request', lambda r: None if r.url.startswith('data:') else asked.append(r.url))
     page.goto(report[1].as_uri())
     yield page
-    page.close()
+    context.close()
     assert not heard and asked==[report[1].as_uri()], (heard, asked)
 
 def tiles(page): return [int(re.search(r'#(\d+)', o)[1]) for o in page.locator('.tile').all_inner_texts()]
