@@ -20,6 +20,7 @@ from .interp import *
 from .gallery import *
 from .report import *
 from .look import *
+from .compare import *
 from .export import *
 
 # what rooms ask of their arguments is not for visitors

@@ -48,8 +48,10 @@ def _accuracy_interval(right, n):
     "From where to where an accuracy may be, by Wilson (1927)"
     return tuple(binomtest(right, n).proportion_ci(method='wilson'))
 
-# %% ../nbs/21_compare.ipynb #86c47050
-_a_run = (lambda o: isinstance(o, (CAMInterpretation,Learner)) or is_path(o)),'the path of a run folder, a `Learner` or a `CAMInterpretation`'
+# %% ../nbs/21_compare.ipynb #bf27917a
+_kinds_of_run = 'the path of a run folder, a `Learner` or a `CAMInterpretation`'
+
+def _is_run(o): return isinstance(o, (CAMInterpretation,Learner)) or is_path(o)
 
 def _interpreted(run):
     "An interpretation of `run`, whatever it is"
@@ -117,26 +119,26 @@ def _are_same(a, b, ia, ib):
     if not all(f.is_file() and g.is_file() for f,g in files): return None
     return np.array([_same_file(f, g) for f,g in watched(files, 'comparing files')])
 
-# %% ../nbs/21_compare.ipynb #bcfbf357
+# %% ../nbs/21_compare.ipynb #650f0dcc
 def _by_name(interps, names):
     "The places of the pictures that all have, a row a run"
-    places = [{k: i for i,k in enumerate(_keys(o))} for o in interps]
-    shared = [k for k in places[0] if all(k in o for o in places)]
+    places = [pd.Series(range(len(o.table)), pd.MultiIndex.from_tuples(_keys(o))) for o in interps]
+    at = pd.concat(places, axis=1, join='inner', keys=range(len(places)))
     its = ', '.join(f'{n} has {o.table.file.iat[0]}, for example' for n,o in zip(names, interps))
     msg = f'there is no picture that all have ({its}): compare runs on the same pictures'
-    if not shared: raise ValueError(msg)
-    return np.array([[o[k] for k in shared] for o in places])
+    if not len(at): raise ValueError(msg)
+    return at.sort_values(0).values.T
 
 def _by_pixels(interps, names, at):
     "Those of the places `at` where the pictures are the same, and what there is to say"
     notes,keep = [],np.ones(at.shape[1], bool)
     for name,o,ids in zip(names[1:], interps[1:], at[1:]):
         same = keep if o.dl is interps[0].dl else _are_same(interps[0], o, at[0].tolist(), ids.tolist())
-        if same is None: notes.append(f'{name} and {names[0]} are matched by the names of their pictures alone: what is in them is not known')
+        if same is None: notes.append(f'the pictures of {names[0]} and {name} are matched by name alone: what is in them is not known')
         else: keep = keep & same
     msg = f'all pictures of the same name have other pixels in {" and ".join(names)}: compare runs on the same pictures'
     if not keep.any(): raise ValueError(msg)
-    if not keep.all(): notes.append(f'{(~keep).sum():,} pictures of the same name have other pixels: they are left out')
+    if not keep.all(): notes.append(f'pictures of the same name with other pixels, left out: {(~keep).sum():,}')
     return at[:,keep],notes
 
 def _by_label(interps, names, at):
@@ -145,7 +147,7 @@ def _by_label(interps, names, at):
     keep = np.all([o==labels[0] for o in labels[1:]], 0)
     msg = f'no picture has the same label in {" and ".join(names)}: compare runs on pictures with the same labels'
     if not keep.any(): raise ValueError(msg)
-    note = f'{(~keep).sum():,} pictures have not the same label in {" and ".join(names)}: they are left out'
+    note = f'pictures that have not the same label in {" and ".join(names)}, left out: {(~keep).sum():,}'
     return at[:,keep],[] if keep.all() else [note]
 
 # %% ../nbs/21_compare.ipynb #d0266a0f
@@ -194,20 +196,20 @@ def _results(t, names):
     ps = [_p_value(int(r.repaired), int(r.new)) for r in res.iloc[1:].itertuples()]
     return res.assign(p=[math.nan,*ps], p_holm=[math.nan,*_holm(ps)])
 
-# %% ../nbs/21_compare.ipynb #f557f7a9
+# %% ../nbs/21_compare.ipynb #48fc5e4f
 def _points(*shares):
     "Shares as percentage points, with as many decimals as tell them from 0"
     few = [o for o in shares if o and round(100*o, 1)==0]
-    d = 1 if not few else min(4, 1-math.floor(math.log10(min(map(abs, few))*100)))
+    d = min(4, max((-math.floor(math.log10(abs(100*o))) for o in few), default=1))
     return [f'{100*o+0:.{d}f}' for o in shares]
 
-def _p_text(p): return 'p<0.0001' if p<1e-4 else f'p={p:.4f}'.rstrip('0').rstrip('.') if p<.1 else f'p={p:.2g}'
+def _p_text(p): return 'p<0.0001' if p<1e-4 else f'p={round(p, 4):.2g}'
 
 def _told(r, holm=False):
     "Is there a difference that can be told, by the interval, and by the exact test?"
     return bool(r.from_>0 or r.to<0),bool((r.p_holm if holm else r.p)<.05)
 
-# %% ../nbs/21_compare.ipynb #b97f68d3
+# %% ../nbs/21_compare.ipynb #4abf931a
 def _verdict(t, r, first_, name, holm=False, same=False):
     "What is known of the run `name`, whose results are `r`, against the first one, in a line"
     counts = f'{int(r.repaired):,} mistakes repaired, {int(r.new):,} new, {int(r.common):,} common'
@@ -218,7 +220,7 @@ def _verdict(t, r, first_, name, holm=False, same=False):
     by_interval,by_test = _told(r, holm)
     d,low,high = _points(r.difference, r.from_, r.to)
     odd = '' if by_interval==by_test else ' (interval and exact test disagree)'
-    seen = f'{name} is {d} points from {first_} ({low} to {high}), {p}'
+    seen = f'{name} minus {first_} is {d} points ({low} to {high}), {p}'
     if not (by_interval and by_test): return f'no difference can be told{odd}: {seen}: {counts}'
     if r.difference<0: d,low,high = _points(-r.difference, -r.to, -r.from_)
     return f'{name} is {"better" if r.difference>0 else "worse"} than {first_} by {d} points ({low} to {high}), {p}: {counts}'
@@ -237,7 +239,7 @@ class Comparison:
         self.results = _results(self.table, self.names)
         self.notes += _warnings(self)
 
-# %% ../nbs/21_compare.ipynb #445a7067
+# %% ../nbs/21_compare.ipynb #ac685306
 def _record(interp):
     "What is known of how the network of `interp` came to be, as config.json has it"
     own = vars(interp.learn)   # the model may have a `config`, where a `Learner` looks, too
@@ -250,7 +252,8 @@ def _chosen_on(interp):
     "What was chosen by looking at the pictures of `interp`, in words"
     said = str(_record(interp).get('selection', ''))
     its = interp.dl.dataset is getattr(interp.learn.dls, 'valid_ds', None)
-    return said if its and said.startswith(('on the validation','unknown')) else ''
+    if its and said.startswith('unknown'): return f'in a way that is {said}'
+    return said if its and said.startswith('on the validation') else ''
 
 def _taught(interp, files):
     "How many of `files` the network learned from"
@@ -259,24 +262,25 @@ def _taught(interp, files):
     theirs = set(file_names(dl, interp.learn.dls.path))
     return sum(o in theirs for o in files if not o.isdecimal())
 
-# %% ../nbs/21_compare.ipynb #c7b6841a
+# %% ../nbs/21_compare.ipynb #ff5f6d3e
 def _warnings(self):
     "What makes the comparison unfair, as far as it is known"
     res = []
     for name,o in zip(self.names, self.interps):
         chosen,taught = _chosen_on(o),_taught(o, self.table.file)
-        if chosen: res.append(f'{name} chose its weights {chosen}' if chosen[:2]=='on' else f'{name}: whether it chose its weights on these pictures is {chosen}')
+        if chosen: res.append(f'{name} chose its weights {chosen}')
         if taught: res.append(f'{name} was trained on {taught:,} of these pictures: of them it knew the label')
     return res
 
-# %% ../nbs/21_compare.ipynb #33050e5e
+# %% ../nbs/21_compare.ipynb #494fd33c
 @patch
 def _name(self:Comparison, run):
     "The name of `run`, which is compared with the first one"
     others = self.names[1:]
-    its = run if isinstance(run, str) and run in others else others[run-1] if is_whole(run, 1, len(others)) else None
+    numbered = dict(enumerate(others, 1))
+    its = numbered.get(run) if is_whole(run) else run
     msg = f'run is {short_repr(run)}: give one of {", ".join(others)}, or 1 to {len(others)}'
-    if its is None: raise ValueError(msg)
+    if not isinstance(its, str) or its not in others: raise ValueError(msg)
     return its
 
 @patch(as_prop=True)
@@ -331,7 +335,7 @@ def by_class(self:Comparison,
         rows.append(dict(n=len(its)) | accs | _against(its[f'kind_{name}']))
     return pd.DataFrame(rows, index=pd.Index(list(map(as_text, self.interps[0].vocab)), name='class'))
 
-# %% ../nbs/21_compare.ipynb #5718e1d6
+# %% ../nbs/21_compare.ipynb #fc91fa47
 def _flat(d, before=''):
     "The settings in dictionaries one inside the other, by dotted names"
     res = {}
@@ -358,9 +362,8 @@ def differs(self:Comparison) -> pd.DataFrame: # A row a setting, a column a run
     "The settings in which the runs differ, as their records have them"
     its = [_settings(o) for o in self.interps]
     keys = L(its).map(list).concat().unique()
-    rows = {k: [o.get(k, '–') for o in its] for k in keys}
-    rows = {k: v for k,v in rows.items() if len(set(v))>1}
-    return pd.DataFrame(rows.values(), index=pd.Index(list(rows), name='setting'), columns=self.names)
+    t = pd.DataFrame(its, index=self.names, columns=keys).T.rename_axis('setting').fillna('–')
+    return t[t.nunique(axis=1)>1]
 
 # %% ../nbs/21_compare.ipynb #760290dd
 @patch
@@ -383,13 +386,13 @@ def _repr_html_(self:Comparison):
     rows = [*self._heads(), *(('',o) for o in self.lines), *(('note',o) for o in self.notes), ('',_levels)]
     return '<table>'+''.join(f'<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>' for k,v in rows)+'</table>'
 
-# %% ../nbs/21_compare.ipynb #26074f75
+# %% ../nbs/21_compare.ipynb #b45d89d6
 def compare(
     *runs, # Two or more: folders, learners, or `CAMInterpretation`s
     names=None # What each is called; None: by its folder, or a letter
 ) -> Comparison:
     "Compare networks with the first of them, on the pictures that all of them have"
-    check_value('runs', runs, lambda o: are(o, _a_run[0], 2, 26), f'2 to 26 runs, each {_a_run[1]}')
+    check_value('runs', runs, lambda o: are(o, _is_run, 2, 26), f'2 to 26 runs, each {_kinds_of_run}')
     folders = [o for o in runs if is_path(o)]
     its = [o.vocab for o in runs if isinstance(o, CAMInterpretation)] + [run_config(o)['vocab'] for o in folders]
     if its: _check_classes(its, [f'run {i}' for i in range(1, len(its)+1)])
