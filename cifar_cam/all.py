@@ -21,6 +21,7 @@ from .gallery import *
 from .features import *
 from .report import *
 from .look import *
+from .compare import *
 from .export import *
 
 # what rooms ask of their arguments is not for visitors
