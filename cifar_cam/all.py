@@ -2,6 +2,7 @@
 from .imports import *
 from .files import *
 from .layouts import *
+from .labels import *
 from .augment import *
 from .data import *
 from .models import *

@@ -115,9 +115,11 @@ def _check_class(target, vocab):
 # %% ../nbs/24_cli.ipynb #05f2086b
 _digits = list('0123456789')
 
-def _check_train(data='cifar10', out='', resume=False, weights='', **_):
-    "`ValueError` for data or weights that are not there, or a folder that holds a run"
+def _check_train(data='cifar10', out='', resume=False, weights='', labels='', **_):
+    "`ValueError` for data, weights or labels that are not there, or a folder that holds a run"
     _check_data(data)
+    msg = f'no file {labels}:{_near(labels)} give `labels` a labels.csv'
+    if labels and not os.path.isfile(os.path.expanduser(labels)): raise ValueError(msg)
     msg = f'no file {weights}:{_near(weights)} give `weights` a .safetensors or .pth file'
     if weights and not os.path.isfile(os.path.expanduser(weights)): raise ValueError(msg)
     check_out(os.path.expanduser(out), resume)
@@ -156,7 +158,9 @@ def train(
     resume:store_true=False, # Go on with the run in --out where it was left, or begin it
     compile:store_true=False, # Compile the model with torch's inductor
     tensorboard:store_true=False, # Log to tensorboard/ in the run folder
-    wandb:store_true=False # Log to Weights & Biases
+    wandb:store_true=False, # Log to Weights & Biases
+    labels:_file='', # Labels put right: a labels.csv with the columns file and label, which is empty for a picture to leave out
+    new_classes:store_true=False # May a label in --labels be one that no picture has?
 ):
     "Train only: curves, history and weights in a folder"
     args = locals()

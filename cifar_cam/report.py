@@ -18,6 +18,7 @@ from .choices import file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
+from .labels import _labels_words
 from .learner import *
 from .run import *
 from .checkpoint import _checksum
@@ -184,6 +185,7 @@ def _data_words(data):
     n = '{n_train:,} training pictures, {n_valid:,} to validate'.format(**data)
     if data.get('valid_pct'): n += f', which were held out ({100*data["valid_pct"]:g} %)'
     if data.get('n_test'): n += f', {data["n_test"]:,} to test'
+    if data.get('labels_used'): n += f'; {_labels_words(data["labels_used"])}'
     return f"{Path(data['path']).name}, {n}; fingerprint {data['fingerprint']}"
 
 def _training(config):
