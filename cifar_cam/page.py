@@ -21,6 +21,7 @@ from .guard import Guard, Refused, in_a_line, listen
 from .progress import tell
 from .files import *
 from .layouts import *
+from .labels import *
 from .data import *
 from .models import *
 from .recipe import *
@@ -107,8 +108,8 @@ def picked(self:_Set, idxs):
     self.check(*idxs)
     return CAMInterpretation(self.learn, self.loader(idxs), self.losses[idxs], None, self.preds[idxs], self.targs[idxs])
 
-# %% ../nbs/23_page.ipynb #abf34d64
-class _Strips:
+# %% ../nbs/23_page.ipynb #005f9cee
+class _Queue:
     "What `make` gives for pictures, known by set and number: made in batches, and kept"
     def __init__(self, make, at_once=64, most=2**28):
         self.make,self.at_once,self.most,self.size,self.ended = make,at_once,most,0,False
@@ -129,18 +130,19 @@ class _Strips:
         with self.change: self.ended = True; self.change.notify()
         self.thread.join(10)
 
-# %% ../nbs/23_page.ipynb #715e883a
+# %% ../nbs/23_page.ipynb #2b4cc5bd
 @patch
-def _batch(self:_Strips):
-    "The latest that are wanted, all of one set; none, when this is the end"
+def _batch(self:_Queue):
+    "The latest that are wanted, all of one set; none, when this is the end. Those of one view take a moment to be asked for"
     with self.change:
         self.change.wait_for(lambda: self.wanted or self.ended)
+        self.change.wait_for(lambda: self.ended, .03)
         if self.ended: return []
         name = next(reversed(self.wanted))[0]
         return [k for k in reversed(self.wanted) if k[0]==name][:self.at_once]
 
 @patch
-def _keep(self:_Strips, key, made):
+def _keep(self:_Queue, key, made):
     with self.change:
         future = self.wanted.pop(key)
         if isinstance(made, Exception): future.set_exception(made); return
@@ -149,14 +151,14 @@ def _keep(self:_Strips, key, made):
         while self.size>self.most: self.size -= len(self.kept.popitem(last=False)[1].result())
 
 @patch
-def _work(self:_Strips):
+def _work(self:_Queue):
     while keys := self._batch():
         try: made = self.make(keys[0][0], [i for _,i in keys])
         except Exception as e: made = [e]*len(keys)   # whatever it is, those who wait are told
         for k,o in zip(keys, made): self._keep(k, o)
 
-# %% ../nbs/23_page.ipynb #b04bf63b
-_reasons = 'wrong label','right label','both','bad picture'
+# %% ../nbs/23_page.ipynb #fc5b89db
+_reasons = 'wrong label','right label','both','bad picture','note'
 
 def _a_reason(o):
     text = isinstance(o, str) and len(o)<=500 and o.isprintable()
@@ -269,9 +271,12 @@ def _data_options(src):
     path = Path(src['path'])
     if src.get('layout')=='table' and not path.is_file(): return None
     its = find_pictures(path, valid_pct=src.get('valid_pct') or .2, seed=src['seed']).record()
-    res = {k: src[k] for k in ('n_train','n_valid') if src[k]<its[k]}
+    put = src.get('labels_used') or {}
+    taken = put.get('before', src)
+    res = {k: taken[k] for k in ('n_train','n_valid') if taken[k]<its[k]}
     if src.get('valid_pct'): res['valid_pct'] = src['valid_pct']
     if src.get('resize', 'crop')!='crop': res['resize'] = src['resize']
+    if put.get('new_classes'): res['new_classes'] = True
     return dict(data=str(path)) | res
 
 def _network_options(arch, size):
@@ -317,7 +322,7 @@ class _Desk:
         vars(self.learn)['no_data'] = 'the training pictures are still being gone through'
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
-        self.marks,self.strips = _Marks(self.run, self.vocab),_Strips(self.make_strips)
+        self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(self.make_strips)
         self.features,self.trouble,self.ended = '','',False
         self.layers = usable_layers(self.learn, self.learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0])
         for o in self.learn,self.other: o.model.register_forward_pre_hook(self.go_on)
