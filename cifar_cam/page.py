@@ -35,7 +35,7 @@ from .cam import *
 from .interp import *
 from .interp import _at_once
 from .report import *
-from .report import _check_saved, _kinds, _page_size, _render, _uri
+from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _Strips, _styles, _uri, _webp
 from .look import *
 
 # %% ../nbs/23_page.ipynb #5aa60f77
@@ -228,23 +228,25 @@ def _photo(raw):
     if math.prod(im.size)>_most_pixels: raise ValueError(large)
     return im
 
-# %% ../nbs/23_page.ipynb #f74c1796
+# %% ../nbs/23_page.ipynb #241540d4
+def _address(im): return _uri(_webp(im))
+
 def _map_records(maps, pictures, i):
     "The maps of picture `i`, by layer"
     return [dict(layer=k, cells='x'.join(map(str, maps[k].shape[1:])), status=maps.status[k][i],
-                 image=_uri(maps.overlay(pictures, k)[i])) for k in maps.layers]
+                 image=_address(maps.overlay(pictures, k)[i])) for k in maps.layers]
 
 def _near_records(seen, but=None, k=6):
     "The training pictures nearest to the first picture of a look, but for one"
     if seen.farther is None: return None
     t = seen.nearest[(seen.nearest.picture==0)&(seen.nearest['index']!=but)].head(k)
-    images = map(_uri, seen.near(t['index'].tolist()))
+    images = map(_address, seen.near(t['index'].tolist()))
     return [dict(idx=int(r.index_), file=r.file, label=as_text(r.label), similarity=round(float(r.similarity), 4), image=o)
             for r,o in zip(t.rename(columns={'index': 'index_'}).itertuples(), images)]
 
 def _look_record(seen):
     res = seen.records()[0]
-    return dict(classes=res['classes'][:5], word=res['word'], far=res['far'], picture=_uri(seen.pictures[0]), near=_near_records(seen, k=5),
+    return dict(classes=res['classes'][:5], word=res['word'], far=res['far'], picture=_address(seen.pictures[0]), near=_near_records(seen, k=5),
                 against=as_text(seen.maps.whose(0)), maps=_map_records(seen.maps, seen.pictures, 0))
 
 # %% ../nbs/23_page.ipynb #43fd0cbb
@@ -323,7 +325,7 @@ class _Desk:
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
         self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(self.make_strips)
-        self.features,self.trouble,self.ended = '','',False
+        self.features,self.trouble,self.ended,self.odd = '','',False,{}
         self.layers = usable_layers(self.learn, self.learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0])
         for o in self.learn,self.other: o.model.register_forward_pre_hook(self.go_on)
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -368,19 +370,21 @@ def set_of(self:_Desk, name):
     return self.sets[name]
 
 @patch
-def make_strips(self:_Desk, name, idxs):
-    "Strips of the pictures at `idxs`, as files"
+def strips_of(self:_Desk, name, idxs):
+    "The strips of the pictures at `idxs`, with the evidence for and against"
     interp = self.set_of(name).picked(idxs)
     ids = list(range(len(idxs)))
     with self.turns.first(): maps = interp._evidence_maps(ids, self.layers, 'gradcam')
-    ims = interp.pictures(ids)
-    strips = [np.concatenate([ims, *(m.overlay(ims, k) for k in m.layers)], 2) for m in maps.values()]
-    return [_webp(np.concatenate(o)) for o in zip(*strips)]
+    return _Strips(interp.pictures(ids), maps)
 
-def _webp(a):
-    f = io.BytesIO()
-    Image.fromarray(a).save(f, 'webp', quality=85, method=2)
-    return f.getvalue()
+@patch
+def make_strips(self:_Desk, name, idxs):
+    "The strips of the pictures at `idxs`, as files; what is odd about their maps is kept"
+    s = self.strips_of(name, idxs)
+    for i,idx in enumerate(idxs):
+        odd = {k: {l: o[i] for l,o in of.items() if o[i]!='ok'} for k,of in s.status.items()}
+        self.odd[name,idx] = {k: v for k,v in odd.items() if v}
+    return [s.image(i) for i in range(len(s))]
 
 # %% ../nbs/23_page.ipynb #71dd103c
 @patch
@@ -389,7 +393,9 @@ def picture(self:_Desk, name, idx, k=20):
     s = self.set_of(name)
     s.check(idx)
     p = s.preds[idx]
-    return s.rows[idx] | dict(probs=[[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:k].tolist()])
+    self.strips.ask((name,idx)).result()
+    return s.rows[idx] | dict(probs=[[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:k].tolist()],
+        status=self.odd.get((name,idx), {}))
 
 @patch
 def near(self:_Desk, name, idx):
@@ -414,6 +420,29 @@ def state(self:_Desk):
     "How far everything is"
     sets = [dict(name=o.name, n=o.n, done=len(o.rows)) for o in self.sets.values()]
     return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version())
+
+# %% ../nbs/23_page.ipynb #4eae65c8
+@patch
+def layout(self:_Desk):
+    "How strips are laid out, in words by kind and layer: as that of a picture which was not predicted"
+    s = next(iter(self.sets.values()))
+    probs = torch.ones(1, len(self.vocab))/len(self.vocab)
+    one = CAMInterpretation(self.learn, s.loader([0]), torch.zeros(1), None, probs, torch.tensor([len(self.vocab)-1]))
+    strips = _Strips(one.pictures([0]), one._evidence_maps([0], self.layers, 'gradcam'))
+    kinds = list(strips.layout['places'])
+    words = {o: _evidence[o] for o in kinds} if kinds[1:] else dict(predicted='for no class')
+    return strips.layout,one._words_of_layers(self.layers),words
+
+@patch
+def about(self:_Desk):
+    "What own.html needs"
+    layout,layers,kinds = self.layout()
+    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=list(self.sets), taught=list(self.sets)[-1], strips='strip/{set}/{idx}')
+    src,arch = self.learn.dls.source,self.learn.config['arch']['name']
+    counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
+    w,h = layout['picture']
+    return dict(title=f'{arch} on {Path(src["path"]).name}', summary=f'The run in {self.run}: {counts}, {len(self.vocab)} classes.', data=data,
+                controls=None, aspect=f'{w}/{h}', method='gradcam', kept=f'Marks are kept in {self.marks.fn}.')
 
 # %% ../nbs/23_page.ipynb #30a828a0
 async def _sent(request, keys):
@@ -505,10 +534,13 @@ class RunPage:
     def url(self): return f'http://127.0.0.1:{self.port}/{self.token}/'
     def __repr__(self): return f'{self.desk.run} at {self.url}' if self.thread.is_alive() else f'{self.desk.run}, closed'
 
-# %% ../nbs/23_page.ipynb #506f816d
+# %% ../nbs/23_page.ipynb #1a0511aa
 def _page(desk):
-    html = ''.join(_render('own.html', [], [], title='x'))
-    return html,"default-src 'none'"
+    "The page, and what a browser may load for it: the script by its checksum, and what this server gives"
+    html = ''.join(_render('own.html', [*_styles, 'own.css'], [*_scripts[:-1], 'own.js'], **desk.about()))
+    sha = re.search('"sha" content="(.*?)"', html)[1]
+    return html,("default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
+                 f"script-src 'sha256-{sha}'; base-uri 'none'; form-action 'none'")
 
 @patch
 def close(self:RunPage):

@@ -398,7 +398,7 @@ cases = [
     (lambda: W.interp.report(W.home/'file'), 'file'),
     (lambda: W.interp.save(W.home/'file'), 'file'),
     (lambda: check_explain(k=101), '1 to 100'),
-    (lambda: check_explain(mistakes=1001), '1000'),
+    (lambda: check_explain(mistakes=2001), '2000'),
     (lambda: check_explain(W.learn, layers='nosuch'), 'nosuch'),
     (lambda: explain_run(W.home/'empty'), 'not a run folder'),
     (lambda: explain_run(W.home/'file'), 'run folder'),
