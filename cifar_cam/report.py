@@ -159,10 +159,11 @@ def _sheet(a, columns=8):
     return a.reshape(n//columns, columns, h, w, *a.shape[3:]).swapaxes(1, 2).reshape(n//columns*h, columns*w, *a.shape[3:])
 
 @patch
-def sheets(self:_Strips, columns=8):
-    "The addresses of a sheet with all pictures, and of one with all maps"
-    pictures,small = _sheet(self.pictures, columns),max(self.pictures.shape[1:3])<=64
-    return _uri(_webp(pictures, small)),_uri(_webp(_sheet(self.maps, columns)))
+def sheets(self:_Strips, per=50, columns=10):
+    "The addresses of a sheet with `per` pictures, and of one with their maps, for all pictures"
+    small = max(self.pictures.shape[1:3])<=64
+    def both(i): return _webp(_sheet(self.pictures[i:i+per], columns), small),_webp(_sheet(self.maps[i:i+per], columns))
+    return [tuple(map(_uri, both(i))) for i in range(0, len(self), per)]
 
 # %% ../nbs/19_report.ipynb #64ec2d2f
 def _colours(alpha=.65):
@@ -208,17 +209,20 @@ def _odd(of, i):
 def _said_of_maps(status, roads, layers, i):
     "What is said of the maps of picture `i`: by kind and layer what is not ok, and ROAD by layer"
     odd = {k: _odd(of, i) for k,of in status.items()}
-    said = dict(status={k: v for k,v in odd.items() if v}, road={l: round(float(roads[l][i]), 3) for l in layers if l in roads})
+    road = {l: round(float(roads[l][i]), 3) for l in layers if l in roads and i<len(roads[l])}
+    said = dict(status={k: v for k,v in odd.items() if v}, road=road)
     return {k: v for k,v in said.items() if v}
 
 # %% ../nbs/19_report.ipynb #19e5b08d
 @patch
 def _some_mistakes(self:CAMInterpretation, rows, layers, method, measure, doubtful):
-    "What is said of the mistakes in `rows`, their strips, and ROAD of the controls"
+    "What is said of the mistakes in `rows`, their strips, and ROAD of the controls; it is measured for the first `measure`"
     idxs = [r.idx for r in rows]
     maps = self._evidence_maps(idxs, layers, method)
     strips,own = _Strips(self.pictures(idxs), maps),maps['predicted']
-    roads = _roads(self.learn, self.inputs(idxs), own) if measure else {}
+    n = min(measure, len(idxs))
+    few = own if n==len(idxs) or not n else self.cams(idxs[:n], layers, method)
+    roads = _roads(self.learn, self.inputs(idxs[:n]), few) if n else {}
     said = [self._said(r) | dict(doubtful=r.idx in doubtful) | _said_of_maps(strips.status, roads, own.layers, i) for i,r in enumerate(rows)]
     return said,strips,{k: o for k,o in roads.items() if k not in own.layers}
 
@@ -229,9 +233,9 @@ def _gallery_data(self:CAMInterpretation, k, layers, method, faithfulness, doubt
     if not rows: return [],dict(per=1, columns=10, pictures=[], maps=[]),None,None
     size = tuple(self.inputs(rows[0].idx).shape[-2:])
     per,n = min(50, _at_once(size)),n_road*(max(size)<=64) if faithfulness is None else faithfulness*len(rows)
-    for part in watched(list(chunked(rows, per)), 'drawing maps, sheet'):
-        more,strips,road = self._some_mistakes(part, layers, method, len(said)<n, doubtful)
-        said,sheets,roads = said+more,sheets+[strips.sheets(columns=10)],roads+[road]
+    for part in watched(list(chunked(rows, per*max(1, min(_at_once(size), 500)//per))), 'drawing maps'):
+        more,strips,road = self._some_mistakes(part, layers, method, max(n-len(said), 0), doubtful)
+        said,sheets,roads = said+more,sheets+strips.sheets(per, columns=10),roads+[road]
     pictures,maps = zip(*sheets)
     controls = {k: float(np.concatenate(L(o for o in roads if o).itemgot(k)).mean()) for k in roads[0]}
     return said,dict(per=per, columns=10, pictures=pictures, maps=maps),strips.layout,controls or None
@@ -255,6 +259,8 @@ def _words_of_layers(self:CAMInterpretation, layers):
 # %% ../nbs/19_report.ipynb #c98eb8e3
 _env = Environment(loader=PackageLoader('cifar_cam'), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True)
+
+_env.policies['json.dumps_kwargs'] = {}   # names in their own order, which is that of the lists on the page
 
 def _source(name):
     "The text of a template, as a browser reads its lines"
