@@ -35,7 +35,7 @@ from .cam import *
 from .interp import *
 from .interp import _at_once
 from .report import *
-from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _Strips, _styles, _uri, _webp
+from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
 from .look import *
 
 # %% ../nbs/23_page.ipynb #5aa60f77
@@ -381,9 +381,7 @@ def strips_of(self:_Desk, name, idxs):
 def make_strips(self:_Desk, name, idxs):
     "The strips of the pictures at `idxs`, as files; what is odd about their maps is kept"
     s = self.strips_of(name, idxs)
-    for i,idx in enumerate(idxs):
-        odd = {k: {l: o[i] for l,o in of.items() if o[i]!='ok'} for k,of in s.status.items()}
-        self.odd[name,idx] = {k: v for k,v in odd.items() if v}
+    for i,idx in enumerate(idxs): self.odd[name,idx] = _said_of_maps(s.status, {}, [], i)
     return [s.image(i) for i in range(len(s))]
 
 # %% ../nbs/23_page.ipynb #71dd103c
@@ -394,8 +392,8 @@ def picture(self:_Desk, name, idx, k=20):
     s.check(idx)
     p = s.preds[idx]
     self.strips.ask((name,idx)).result()
-    return s.rows[idx] | dict(probs=[[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:k].tolist()],
-        status=self.odd.get((name,idx), {}))
+    probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:k].tolist()]
+    return s.rows[idx] | self.odd.get((name,idx), {}) | dict(probs=probs)
 
 @patch
 def near(self:_Desk, name, idx):
@@ -561,7 +559,7 @@ def wait(self:RunPage):
 @patch
 def _repr_html_(self:RunPage):
     if not self.thread.is_alive(): return f'<p>{escape(repr(self))}</p>'
-    frame = f'<iframe src="{self.url}" width="100%" height="{self.height}" style="border: 0"></iframe>'
+    frame = f'<iframe src="{self.url}" allow="clipboard-write" width="100%" height="{self.height}" style="border: 0"></iframe>'
     return f'{frame}<p><a href="{self.url}" target="_blank" rel="noopener">in a tab of its own</a></p>'
 
 # %% ../nbs/23_page.ipynb #9d8039ec

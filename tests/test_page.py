@@ -108,7 +108,7 @@ def test_a_link_opens_the_page(page):
     status,_,headers = ask(page, 'GET', f'/{page.token}', token=False)
     assert status==308 and headers['Location']==f'/{page.token}/'
 
-@pytest.mark.parametrize('path', ['/', '/state', '/x/state', '//state', '/{t}x/', '/{half}/', '/%00/', '/é/'.encode().decode('latin-1'), '/../{t}/',
+@pytest.mark.parametrize('path', ['/', '/state', '/x/state', '//state', '/{t}x/', '/{half}/', '/%00/', '/%C3%A9/', '/../{t}/',
     '/?token={t}', '/x/../{t}/state', '/{upper}/', '/favicon.ico', '*'])
 def test_no_token(marked, path):
     t = marked.token

@@ -347,7 +347,7 @@ function onClose() {
   state.open = null
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
-  while (state.made <= position) makeMore()
+  if (position < state.made + 5 * AT_ONCE) while (state.made <= position) makeMore()
   $('#tiles').children[position]?.firstChild.focus()
 }
 

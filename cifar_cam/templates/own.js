@@ -1,8 +1,8 @@
-// The page that is served: all pictures, which come as they are predicted; marks, which go into labels.csv; photos; and the
-// line that trains again. What is asked of the server stands below, by paths beside this page, whose address has its secret.
+// The page that is served: all pictures, which come as they are predicted; marks, which go into labels.csv; photos; and
+// the line that trains again. The server is asked by paths beside this page, whose address has its secret.
 
 const MOST_BYTES = 32 * 2 ** 20
-const SETS = new Map() // what is known of each set: how many pictures, how many of them predicted, how many of these right
+const SETS = new Map() // of each set how many pictures it has, how many are predicted, and taken over, and right
 const KNOWN = new Map() // marks by file, as the server had them when this tab last heard of them
 let version = null // of labels.csv
 let features = '' // 'ready' when the nearest training pictures can be told, or why they can't
@@ -59,8 +59,8 @@ async function send(file, what) {
   const other = o.before.find(mark => mark.file === file)
   version = o.version
   showMarksOf(takeOver(o.marks))
-  if (other && !isSame(other, before)) notice(`Another tab had marked ${file}: ${wordsOf(other)}. Yours took its place.`)
-  else notice('')
+  const isOther = other && !isSame(other, before)
+  notice(isOther ? `Another tab had marked ${file}: ${wordsOf(other)}. Yours took its place.` : '')
 }
 
 function servedStore() {
@@ -85,7 +85,8 @@ async function hearOfMarks() {
   const changed = takeOver(o.marks)
   if (!changed.length) return
   showMarksOf(changed)
-  notice(`Marked elsewhere: ${changed.slice(0, 3).join(', ')}${changed.length > 3 ? `, and ${changed.length - 3} more` : ''}.`)
+  const more = changed.length > 3 ? ` and ${changed.length - 3} more` : ''
+  notice(`Marked elsewhere: ${changed.slice(0, 3).join(', ')}${more}.`)
 }
 
 // Rows: those of all sets, as they come
@@ -147,7 +148,7 @@ function progressOf(name, {n, done, right}) {
 function showProgress(trouble) {
   const items = [...SETS].map(([name, set]) => progressOf(name, set))
   const isAll = [...SETS.values()].every(set => set.done === set.n)
-  if (isAll && !features) items.push(element('li', {className: 'soft'}, 'going through the training pictures, to find the nearest'))
+  if (isAll && !features) items.push(soft('li', 'going through the training pictures, to find the nearest'))
   if (trouble) items.push(element('li', {}, trouble))
   $('#progress').replaceChildren(...items)
 }
@@ -216,7 +217,8 @@ async function detailsOf(row) {
 function nearTile(near) {
   const words = `training picture #${near.idx}: ${near.label}`
   const picture = element('img', {src: near.image, alt: words, className: 'pixels'})
-  const button = element('button', {type: 'button'}, picture, near.label, element('br'), soft('span', near.similarity.toFixed(3)))
+  const button = element('button', {type: 'button'}, picture, near.label)
+  button.append(element('br'), soft('span', near.similarity.toFixed(3)))
   button.addEventListener('click', () => openTaught(near))
   return element('li', {}, button)
 }
@@ -269,8 +271,9 @@ function showPhoto(o) {
 async function look(file) {
   $('#seen').replaceChildren(soft('p', `looking at ${file.name || 'the photo'} …`))
   try {
-    if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than ${MOST_BYTES / 2 ** 20} MB: give a smaller picture`)
-    showPhoto(await ask('look', {method: 'POST', body: file, headers: {'Content-Type': 'application/octet-stream'}}))
+    const words = `${file.name} is larger than ${MOST_BYTES / 2 ** 20} MB: give a smaller picture`
+    if (file.size > MOST_BYTES) throw new Error(words)
+    showPhoto(await ask('look', {method: 'POST', body: file}))
   } catch (error) {
     $('#seen').replaceChildren(element('p', {}, error.message))
   }
@@ -295,6 +298,7 @@ function countMarks() {
   const n = [...MARKS.values()].filter(mark => mark.label !== mark.was).length
   const words = `${figure(MARKS.size)} marks, ${figure(n)} of which change a label or leave a picture out.`
   $('#counted').textContent = MARKS.size ? words : 'Nothing is marked yet.'
+  $('#changing').textContent = n ? `: ${figure(n)} to change` : ''
 }
 
 async function copyLine(line, button) {
@@ -311,9 +315,10 @@ async function showLine() {
   try {
     const {line, why} = await ask('again')
     if (!line) return $('#line').replaceChildren(element('p', {}, why))
-    const button = element('button', {type: 'button', id: 'copy'}, 'copy')
+    const button = element('button', {type: 'button'}, 'copy')
     button.addEventListener('click', () => copyLine(line, button))
-    $('#line').replaceChildren(element('code', {className: 'line'}, line), button)
+    const words = line.split(' ').flatMap(word => [element('span', {}, word), ' '])
+    $('#line').replaceChildren(element('code', {className: 'line'}, ...words), button)
   } catch (error) {
     $('#line').replaceChildren(element('p', {}, error.message))
   }
