@@ -56,7 +56,7 @@ def _check_from(scope, rest):
 
 def _check_token(scope, token):
     "What is asked for, after the token; `Refused` without it"
-    _,given,*rest = scope['path'].split('/')
+    _,given,*rest = scope['path'].split('/') if scope['path'][:1]=='/' else ['','']
     if not compare_digest(given.encode(errors='replace'), token.encode()):
         raise Refused(403, 'the address of this page has a secret part, which is not in this one: open the address that was printed')
     return '/'.join(['',*rest]) if rest else ''

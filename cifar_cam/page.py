@@ -7,8 +7,8 @@ Docs: https://OWNER.github.io/cifar_cam/page.html.md"""
 # %% auto #0
 __all__ = ['uvicorn', 'RunPage', 'open_run']
 
-# %% ../nbs/23_page.ipynb #adf0db2b
-import asyncio, atexit, hashlib, io, json, os, secrets, shlex, shutil, subprocess, sys, threading, time
+# %% ../nbs/23_page.ipynb #9592470d
+import asyncio, atexit, hashlib, io, json, os, secrets, shlex, shutil, subprocess, sys, threading, time, warnings
 from asyncio import wrap_future
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -222,7 +222,10 @@ def _photo(raw):
     Image.init()
     none = f'this is no picture of a kind that is taken here: give {", ".join(_formats[:2])} or {_formats[3]}'
     large = f'this picture has more than {_most_pixels//10**6:,} million pixels: give a smaller one'
-    try: im = Image.open(io.BytesIO(raw), formats=[o for o in _formats if o in Image.OPEN])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)   # of what is refused below
+            im = Image.open(io.BytesIO(raw), formats=[o for o in _formats if o in Image.OPEN])
     except Image.DecompressionBombError: raise ValueError(large) from None
     except Exception: raise ValueError(none) from None   # Pillow has many errors for what is damaged
     if math.prod(im.size)>_most_pixels: raise ValueError(large)
@@ -320,7 +323,9 @@ class _Desk:
     def __init__(self, run):
         self.run,self.learn = Path(run),load_run(run)
         self.other = load_run(run, dls=self.learn.dls)   # on the same pictures
-        for o in self.learn,self.other: o.remove_cb(ProgressCallback)
+        for o in self.learn,self.other:
+            o.remove_cb(ProgressCallback)
+            o.model.eval()   # which it stays, while one thread asks for maps and another predicts
         vars(self.learn)['no_data'] = 'the training pictures are still being gone through'
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
@@ -426,7 +431,7 @@ def layout(self:_Desk):
     s = next(iter(self.sets.values()))
     probs = torch.ones(1, len(self.vocab))/len(self.vocab)
     one = CAMInterpretation(self.learn, s.loader([0]), torch.zeros(1), None, probs, torch.tensor([len(self.vocab)-1]))
-    strips = _Strips(one.pictures([0]), one._evidence_maps([0], self.layers, 'gradcam'))
+    with self.turns.first(): strips = _Strips(one.pictures([0]), one._evidence_maps([0], self.layers, 'gradcam'))
     kinds = list(strips.layout['places'])
     words = {o: _evidence[o] for o in kinds} if kinds[1:] else dict(predicted='for no class')
     return strips.layout,one._words_of_layers(self.layers),words

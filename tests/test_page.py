@@ -143,7 +143,7 @@ def test_100_megabytes(marked):
     mb = bytes(2**20)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(ask(marked, 'POST', 'look', (mb for _ in range(100)), Content_Length=str(100*2**20)), 413, '32 MB')
-    chunks = [b'%x\r\n' % len(mb), mb, b'\r\n']*100+[b'0\r\n\r\n']
+    chunks = iter([b'%x\r\n' % len(mb), mb, b'\r\n']*100+[b'0\r\n\r\n'])
     refused(ask(marked, 'POST', 'look', chunks, Transfer_Encoding='chunked'), 413, '32 MB')
     refused(ask(marked, 'POST', 'look', Content_Length=str(10**15)), 413, '32 MB')
     refused(ask(marked, 'POST', 'marks', b'['*70_000, Content_Type='application/json'), 413, '64 kB')
@@ -301,3 +301,177 @@ def test_beside_a_running_loop(run):
         page = asyncio.run(main())"""
     res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, timeout=300)
     assert res.returncode==0 and not res.stderr, res.stderr
+
+# the page itself, in Chromium
+
+def test_html(page):
+    import html5lib
+    doc = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(ask(page, 'GET', '')[1])
+    ids = [o.get('id') for o in doc.iter() if o.get('id')]
+    assert len(ids)==len(set(ids))
+    for o in doc.iter():
+        for k in 'src','href','action': assert (o.get(k) or 'data:').startswith('data:')
+    for o in doc.iter('button'): assert o.get('type')=='button' and (o.get('aria-label') or ''.join(o.itertext()).strip() or o.get('id')=='fresh')
+
+@pytest.fixture
+def tab(browser, page):
+    drop_all(page)
+    context = browser.new_context(permissions=['clipboard-read','clipboard-write'])
+    tabs,errors = [],[]
+    def another(**kwargs):
+        tab = context.new_page(**kwargs)
+        tab.on('pageerror', lambda e: errors.append(str(e)))
+        tab.on('console', lambda m: errors.append(m.text) if m.type=='error' else None)
+        tab.goto(page.url)
+        tab.wait_for_selector('.tile .stack canvas')
+        return tab
+    yield another
+    context.close()
+    drop_all(page)
+    assert not errors, errors
+
+def kept(page): return json.loads(ask(page, 'GET', 'marks')[1])['marks']
+def first_file(tab): return tab.evaluate("document.querySelector('.item').row.file")
+
+def test_marked_in_the_browser(tab, page):
+    "By key on a tile, and in the large view; taken back; and there again when the page is opened again"
+    t = tab()
+    file = first_file(t)
+    t.locator('.tile').first.focus()
+    t.keyboard.press('x')
+    wait(lambda: kept(page))
+    assert [(o['file'],o['label'],o['why']) for o in kept(page)]==[(file,'','bad picture')]
+    assert page.marked.read_text().startswith('file,label,was,why,when')
+    t.locator('.tile').first.click()
+    t.wait_for_selector('#large[open]')
+    t.keyboard.press('w')
+    t.select_option('#label', index=1)
+    t.fill('#note', 'a <b>note</b>, "quoted"')
+    t.click('#keep')
+    t.keyboard.press('Escape')
+    wait(lambda: kept(page)[0]['label'] and 'note' in kept(page)[0]['why'])
+    assert kept(page)[0]['why']=='wrong label; a <b>note</b>, "quoted"' and kept(page)[0]['label']!=kept(page)[0]['was']
+    again = tab()
+    assert again.locator('.item .badge').first.inner_text() and 'to change' in again.inner_text('#changing')
+    again.locator('.tile').first.click()
+    again.click('#unmark')
+    wait(lambda: not kept(page))
+
+def test_two_tabs_in_the_browser(tab, page):
+    one,two = tab(),tab()
+    one.locator('.tile').first.focus()
+    one.keyboard.press('b')
+    two.wait_for_function("!document.querySelector('#notice').hidden")
+    assert first_file(one) in two.inner_text('#notice') and two.locator('.item .badge').first.inner_text()=='both'
+    for t,key in (one,'r'),(two,'x'): t.locator('.tile').first.focus(); t.keyboard.press(key)
+    wait(lambda: kept(page)[0]['why']=='bad picture')
+    for t in one,two: t.wait_for_function("document.querySelector('.item .badge').innerText==='bad picture'")
+    assert len(kept(page))==1
+
+def test_photo_in_the_browser(tab, page, tmp_path):
+    t = tab()
+    (tmp_path/'a.png').write_bytes(photo())
+    t.set_input_files('#file', tmp_path/'a.png')
+    t.wait_for_selector('.looked .strip button')
+    assert t.locator('#seen .probs li').count()==5 and t.locator('#seen img').count()>=1+2+5
+    t.evaluate("""() => {
+        const files = new DataTransfer()
+        files.items.add(new File(['nothing'], 'x.png', {type: 'image/png'}))
+        document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true}))
+    }""")
+    t.wait_for_function("document.querySelector('#seen').innerText.includes('no picture of a kind')")
+
+def test_all_pictures(tab, page):
+    "Right and wrong, of both sets, made as one scrolls; and few elements for many rows"
+    t = tab()
+    t.wait_for_function('DATA.rows.length===260')
+    assert t.locator('.item').count()==120 and '260 pictures' in t.inner_text('#count')
+    t.select_option('#correct', 'right')
+    t.select_option('#set', 'train')
+    shown = t.evaluate('state.shown.map(o => [o.set, o.actual===o.predicted])')
+    assert shown and all(o==['train',True] for o in shown)
+    t.select_option('#correct', '')
+    t.evaluate("document.querySelector('#ending').scrollIntoView()")
+    t.wait_for_function("document.querySelectorAll('.item').length===200")
+    t.locator('.item').last.scroll_into_view_if_needed()
+    t.wait_for_function("document.querySelector('.item:last-child canvas.map')")
+    assert t.evaluate("document.querySelectorAll('.item canvas').length")<200
+
+def test_taught_these(tab, page):
+    t = tab()
+    t.locator('.tile').first.click()
+    t.wait_for_selector('.taught button')
+    assert t.locator('.taught button').count()==6
+    t.locator('.taught button').first.click()
+    t.wait_for_function("location.hash.startsWith('#train-')")
+
+def test_the_line_is_copied(tab, page):
+    t = tab()
+    t.click('#again summary')
+    t.click('#line button')
+    t.wait_for_function("document.querySelector('#line button').innerText==='copied'")
+    assert t.evaluate('navigator.clipboard.readText()')==json.loads(ask(page, 'GET', 'again')[1])['line']
+
+def test_names_stay_text(tab, page):
+    t = tab()
+    assert t.locator('img[src=x]').count()==0 and t.locator('.item b').count()==0
+    assert t.locator('.tile', has_text='<img src=x onerror').count() and t.title()!='1'
+    t.fill('#text', '<b>')
+    assert t.locator('.tile').count()
+
+def test_another_page(browser, page, tmp_path):
+    "One that knows the address all the same can neither read, nor write, nor show pictures"
+    import http.server
+    (tmp_path/'index.html').write_text('<title>elsewhere</title>')
+    handler = type('Handler', (http.server.SimpleHTTPRequestHandler,), dict(log_message=lambda *args: None))
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), lambda *args: handler(*args, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    drop_all(page)
+    put(page, mark(page))
+    before = page.marked.read_bytes()
+    for host in '127.0.0.1','localhost':
+        t = browser.new_page()
+        t.goto(f'http://{host}:{server.server_port}/')
+        said = t.evaluate("""async url => {
+            const tried = async (path, options) => fetch(url + path, options).then(o => o.type, () => 'refused')
+            const loaded = new Promise(resolve => {
+                const image = new Image()
+                image.onload = () => resolve('shown')
+                image.onerror = () => resolve('refused')
+                image.src = url + 'strip/test/0'
+            })
+            const body = JSON.stringify({drop: []})
+            const form = {method: 'POST', mode: 'no-cors', body}
+            return [await tried('state'), await tried('marks', {method: 'POST', headers: {'Content-Type': 'application/json'}, body}),
+                    await loaded, await tried('marks', form), await tried('rows/test/0', {mode: 'no-cors'})]
+        }""", page.url)
+        assert said[:3]==['refused']*3 and set(said[3:])<={'refused','opaque'}, said
+        t.close()
+    server.shutdown()
+    assert page.marked.read_bytes()==before
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize('width', [390, 1400])
+def test_looks(browser, page, scheme, width):
+    t = browser.new_page(color_scheme=scheme, viewport=dict(width=width, height=900))
+    t.goto(page.url)
+    t.wait_for_selector('.tile .stack canvas')
+    colour = t.evaluate('getComputedStyle(document.body).backgroundColor')
+    assert (sum(map(int, re.findall(r'\d+', colour)))/3>128)==(scheme=='light')
+    t.locator('.tile').first.click()
+    t.wait_for_selector('.taught button')
+    assert t.evaluate('document.documentElement.scrollWidth')<=width
+    t.close()
+
+def test_in_a_frame(browser, page, tmp_path):
+    "As Jupyter shows it"
+    import http.server
+    (tmp_path/'index.html').write_text(page._repr_html_())
+    handler = type('Handler', (http.server.SimpleHTTPRequestHandler,), dict(log_message=lambda *args: None))
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), lambda *args: handler(*args, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    t = browser.new_page()
+    t.goto(f'http://localhost:{server.server_port}/')
+    t.frame_locator('iframe').locator('.tile .stack canvas').first.wait_for()
+    t.close()
+    server.shutdown()
