@@ -1,7 +1,7 @@
 'use strict'
 
-// What is drawn of a picture: its strip, which is the picture and the cells of its maps. In a file, many strips stand on
-// sheets; on a page that is served, each has an address of its own. Which it is, only `partsOf` knows.
+// What is drawn of a picture: its strip, which is the picture and the cells of its maps. In a file, many strips stand
+// on sheets, and on a page that is served, each has an address of its own. Which it is, only `partsOf` knows.
 
 const $ = selector => document.querySelector(selector)
 const DATA = JSON.parse($('#data').textContent)
@@ -105,7 +105,7 @@ function fullRange(values) {
 // A map in its own cells: numbers from 0 to 255
 function cellsOf(numbers, {x, y}, [left, top, width, height]) {
   const cells = new Float32Array(width * height)
-  for (let line = 0; line < height; line++) {
+  for (const line of Array(height).keys()) {
     const start = (y + top + line) * numbers.width + x + left
     cells.set(numbers.values.subarray(start, start + width), line * width)
   }
@@ -114,7 +114,10 @@ function cellsOf(numbers, {x, y}, [left, top, width, height]) {
 
 function coloured(values, colours, width, height) {
   const pixels = new ImageData(width, height)
-  values.forEach((value, i) => pixels.data.set(colours.subarray(4 * Math.round(value), 4 * Math.round(value) + 4), 4 * i))
+  values.forEach((value, i) => {
+    const at = 4 * Math.round(value)
+    pixels.data.set(colours.subarray(at, at + 4), 4 * i)
+  })
   return pixels
 }
 
@@ -219,10 +222,7 @@ function paintAll() {
 // A legend: the colours of a scale, from one end to the other
 function drawScale(canvas, name, from) {
   const pixels = new ImageData(256 - from, 1)
-  for (let i = 0; i < pixels.width; i++) {
-    const colour = COLOURS[name].subarray(4 * (from + i), 4 * (from + i) + 4)
-    pixels.data.set(colour, 4 * i)
-  }
+  pixels.data.set(COLOURS[name].subarray(4 * from))
   Object.assign(canvas, {width: pixels.width, height: 1})
   canvas.getContext('2d').putImageData(pixels, 0, 0)
 }

@@ -1,5 +1,5 @@
-// Which pictures are shown, and in which order. A filter is asked of each row; those that stand here go by the controls of
-// gallery.html that are there, and a page may put more into FILTERS.
+// Which pictures are shown, and in which order. A filter is asked of each row. Those that stand here go by the controls
+// of gallery.html that are there, and a page may put more into FILTERS.
 
 const ORDERS = {
   loss: (a, b) => b.loss - a.loss,
@@ -38,7 +38,7 @@ function isAsSure(row) {
 function hasText(row) {
   const text = valueOf('#text').trim().toLowerCase()
   if (!text) return true
-  if (text.startsWith('#')) return `#${nameOf(row)}` === text
+  if (text.startsWith('#')) return `#${nameOf(row)}`.startsWith(text)
   const mark = MARKS.get(row.file)
   return [row.file, className(row.actual), className(row.predicted), mark?.label ?? '', mark?.why ?? '']
     .some(o => o.toLowerCase().includes(text))

@@ -1,8 +1,8 @@
 // The gallery: a tile for each picture, controls to sort and to filter them, and a large view with all maps of one.
 // gallery.html and dialog.html have its elements; the data are in the page, as JSON, in the element #data.
 
-// What a page of another kind puts in place of these: its rows, what is said of one only when it is looked at (such as all
-// probabilities), more elements for the large view, and the store of marks
+// What a page of another kind puts in place of these: its rows, what is said of one only when it is looked at (such as
+// all probabilities), more elements for the large view, and the store of marks
 const HOOKS = {
   rows: async () => DATA.rows,
   details: async row => row,
@@ -77,7 +77,8 @@ function badge(words, className = 'badge') {
 
 function stack(row, layer, kind, inCells) {
   const is = row.actual === row.predicted ? className(row.actual) : taken(row.actual, row.predicted, ', taken for ')
-  const map = layer && hasMap(row, layer, kind) ? `, and over it the map of ${layerWords(layer)} ${whose(row, kind)}` : ''
+  const isMapped = layer && hasMap(row, layer, kind)
+  const map = isMapped ? `, and over it the map of ${layerWords(layer)} ${whose(row, kind)}` : ''
   return stackOf({row, layer, kind, inCells}, `picture #${nameOf(row)}: ${is}${map}`)
 }
 
@@ -92,7 +93,7 @@ function legend(kind) {
   drawScale(canvas, isBoth ? 'signed' : 'plain', isBoth ? 3 : 0)
   const contrast = ['what it is', 'what it predicted']
   const [least, most] = isBoth ? (kind === 'contrast' ? contrast : ['against', 'for']) : ['little', 'much evidence']
-  return element('span', {className: 'legend'}, soft('span', least), canvas, soft('span', most))
+  return element('span', {className: 'legend'}, canvas, soft('span', least), soft('span', most))
 }
 
 // The tiles
@@ -513,6 +514,6 @@ async function start() {
   listenToLarge()
   draw()
   ending.observe($('#ending'))
-  if (!canRead()) tellOf('This browser does not let a page read pictures, so the maps may be wrong: open it in another one.')
+  if (!canRead()) tellOf('This browser lets no page read pictures, so the maps may be wrong: try another browser.')
   goToAddress()
 }

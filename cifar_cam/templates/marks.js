@@ -1,6 +1,6 @@
-// What people say of the labels: marks, each of which is a row of labels.csv, {file, label, was, why, when}. A store keeps
-// them, and has `load()` (all marks), `put(mark)` and `remove(file)`, which are promises. The one here is the browser's;
-// a page that is served has another, which it makes in `HOOKS.store`.
+// What people say of the labels: marks, each of which is a row of labels.csv, {file, label, was, why, when}. A store
+// keeps them, and has `load()` (all marks), `put(mark)` and `remove(file)`, which are promises. The one here is the
+// browser's. A page that is served has another, which it makes in `HOOKS.store`.
 
 const KEYS = {r: 'right label', w: 'wrong label', b: 'both', x: 'bad picture'}
 const NOTE = 'note'
