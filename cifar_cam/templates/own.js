@@ -4,6 +4,8 @@
 const MOST_BYTES = 32 * 2 ** 20
 const SETS = new Map() // of each set how many pictures it has, how many are predicted, and taken over, and right
 const KNOWN = new Map() // marks by file, as the server had them when this tab last heard of them
+const WAITING = [] // files of marks that are on their way
+let lastSent = Promise.resolve()
 let version = null // of labels.csv
 let features = '' // 'ready' when the nearest training pictures can be told, or why they can't
 
@@ -36,12 +38,14 @@ function isSame(a, b) {
   return ['label', 'why', 'when'].every(key => a?.[key] === b?.[key])
 }
 
-// Take over what the server has; the files of which that is another mark
+// Take over what the server has, but of files that something is still to be said of; the files of which that is news
 function takeOver(marks) {
   const now = new Map(marks.map(mark => [mark.file, mark]))
   const files = new Set([...now.keys(), ...KNOWN.keys()])
   const changed = [...files].filter(file => !isSame(now.get(file), KNOWN.get(file)))
-  for (const file of changed) setMark(file, now.get(file))
+  for (const file of changed) {
+    if (!WAITING.includes(file)) setMark(file, now.get(file))
+  }
   KNOWN.clear()
   for (const mark of marks) KNOWN.set(mark.file, mark)
   return changed
@@ -53,9 +57,17 @@ function showMarksOf(files) {
   countMarks()
 }
 
-async function send(file, what) {
+// One after the other, so that the last one wins
+function send(file, what) {
+  WAITING.push(file)
+  const sent = lastSent.then(() => sendNow(file, what))
+  lastSent = sent.catch(() => {})
+  return sent
+}
+
+async function sendNow(file, what) {
   const before = KNOWN.get(file)
-  const o = await ask('marks', asJson(what))
+  const o = await ask('marks', asJson(what)).finally(() => WAITING.splice(WAITING.indexOf(file), 1))
   const other = o.before.find(mark => mark.file === file)
   version = o.version
   showMarksOf(takeOver(o.marks))
