@@ -197,7 +197,7 @@ class _Marks:
 @patch
 def _whole(self:_Marks, mark, before):
     "The row of a mark: with the label that the picture had before any mark, and with the time"
-    file,now = mark['file'],datetime.now(timezone.utc).isoformat(timespec='seconds')
+    file,now = mark['file'],f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}'
     old = before.get(file) or self.read(self.used).get(file) or {}
     return dict(file=file, label=mark['label'], was=old.get('was', self.known[file]), why=mark['why'], when=now)
 

@@ -15,6 +15,7 @@ const state = {
   shown: [], // the rows in the gallery, in their order
   made: 0, // how many of these have a tile; the others get theirs when one scrolls down
   open: null, // the row in the large view
+  asked: null, // the row of which somebody is asked for the right label
 }
 const AT_ONCE = 120
 const BY_NAME = new Map()
@@ -209,6 +210,7 @@ function putMark(row, mark) {
 }
 
 function markAs(row, kind, label) {
+  state.asked = null
   putMark(row, markOf(row, kind, label, noteOf(MARKS.get(row.file))))
 }
 
@@ -225,6 +227,7 @@ function undoMark() {
 // A wrong label: which is the right one? The most probable classes come first
 async function askForLabel(row) {
   if (state.open !== row) await openLarge(row)
+  state.asked = row
   $('#asking').hidden = false
   $('#label').focus()
 }
@@ -265,7 +268,7 @@ function showMarking(row) {
   $('#said').textContent = mark ? wordsOf(mark) : ''
   $('#note').value = noteOf(mark)
   $('#unmark').disabled = !mark
-  $('#asking').hidden = kind !== 'wrong label'
+  $('#asking').hidden = kind !== 'wrong label' && state.asked !== row
   const label = DATA.classes.indexOf(mark?.label)
   if (kind === 'wrong label' && label >= 0) $('#label').value = String(label)
 }
@@ -328,6 +331,7 @@ function showLarge(row) {
 
 async function openLarge(row) {
   if (state.open) keepNote()
+  state.asked = null
   state.open = row
   const known = await HOOKS.details(row)
   if (state.open !== row) return
