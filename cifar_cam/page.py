@@ -155,6 +155,7 @@ def _work(self:_Queue):
     while keys := self._batch():
         try: made = self.make(keys[0][0], [i for _,i in keys])
         except Exception as e: made = [e]*len(keys)   # whatever it is, those who wait are told
+        except SystemExit: return   # the page was closed
         for k,o in zip(keys, made): self._keep(k, o)
 
 # %% ../nbs/23_page.ipynb #fc5b89db
@@ -355,10 +356,12 @@ def predict(self:_Desk):
 def work(self:_Desk):
     "What is done in the background: predictions, and then features of the training pictures, or why there are none"
     try: self.predict()
+    except SystemExit: return   # the page was closed
     except Exception as e: self.trouble = f'the pictures could not all be predicted: {in_a_line(e)}'   # whatever it is, it is told
     try:
         with self.looking: self.other.look([self.learn.dls.train.images[0]], 1)
         self.features = 'ready'
+    except SystemExit: return
     except Exception as e: self.features = in_a_line(e)
 
 @patch
