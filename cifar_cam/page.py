@@ -171,7 +171,8 @@ def _check_mark(mark, known, classes):
     msg = f'a mark is {short_repr(mark)}: give a dictionary with file, label and why'
     if not keys: raise ValueError(msg)
     check_value('file', mark['file'], lambda o: isinstance(o, str) and o in known, 'a picture that this page shows')
-    check_value('label', mark['label'], lambda o: isinstance(o, str) and (o=='' or o in classes), "a class of the run, or '' to leave it out")
+    a_label = lambda o: isinstance(o, str) and (o=='' or o in classes)
+    check_value('label', mark['label'], a_label, "a class of the run, or '' to leave it out")
     check_value('why', mark['why'], _a_reason, f'{", ".join(_reasons)}, and perhaps a note after "; ", 500 characters in all')
 
 # %% ../nbs/23_page.ipynb #0e2aa657
@@ -250,8 +251,8 @@ def _near_records(seen, but=None, k=6):
 
 def _look_record(seen):
     res = seen.records()[0]
-    return dict(classes=res['classes'][:5], word=res['word'], far=res['far'], picture=_address(seen.pictures[0]), near=_near_records(seen, k=5),
-                against=as_text(seen.maps.whose(0)), maps=_map_records(seen.maps, seen.pictures, 0))
+    return dict(classes=res['classes'][:5], word=res['word'], far=res['far'], picture=_address(seen.pictures[0]),
+                near=_near_records(seen, k=5), against=as_text(seen.maps.whose(0)), maps=_map_records(seen.maps, seen.pictures, 0))
 
 # %% ../nbs/23_page.ipynb #43fd0cbb
 _options = 'epochs bs lr augs flip'.split()
@@ -309,7 +310,8 @@ def _again(run):
     if how is None and digits: digits,how = False,_recipe_options(Recipe(**config['recipe']), False)
     network = _network_options(config['arch'], src['size'])
     if None in (how,data,network): return dict(line='', why=f'no line of the shell can say how this run was trained: {by_hand}')
-    words = data | (dict(data='digits') if digits else {}) | dict(labels=labels, out=_free(run)) | how | network | dict(seed=config.get('seed', src['seed']))
+    words = data | (dict(data='digits') if digits else {}) | dict(labels=labels, out=_free(run)) | how | network
+    words['seed'] = config.get('seed', src['seed'])
     if config.get('precision', 'fp32')!=pick_precision(): words['precision'] = config['precision']
     return dict(line=_joined(['cifar-cam', 'run', *L(_told_option(k, v) for k,v in words.items()).concat()]), why='')
 
@@ -330,7 +332,7 @@ class _Desk:
         vars(self.learn)['no_data'] = 'the training pictures are still being gone through'
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
-        self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(self.make_strips)
+        self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(lambda *which: self.make_strips(*which))
         self.features,self.trouble,self.ended,self.odd = '','',False,{}
         self.layers = usable_layers(self.learn, self.learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0])
         for o in self.learn,self.other: o.model.register_forward_pre_hook(self.go_on)
@@ -370,6 +372,13 @@ def end(self:_Desk):
     self.ended = True
     self.strips.end()
     self.thread.join(10)
+
+# %% ../nbs/23_page.ipynb #e73534b3
+@patch
+def state(self:_Desk):
+    "How far everything is"
+    sets = [dict(name=o.name, n=o.n, done=len(o.rows)) for o in self.sets.values()]
+    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version())
 
 # %% ../nbs/23_page.ipynb #8e5a8388
 @patch
@@ -420,13 +429,6 @@ def look(self:_Desk, raw):
         with self.looking: return _look_record(self.other.look([photo]))
     with self.turns.first(): return _look_record(self.learn.look([photo]))
 
-# %% ../nbs/23_page.ipynb #e73534b3
-@patch
-def state(self:_Desk):
-    "How far everything is"
-    sets = [dict(name=o.name, n=o.n, done=len(o.rows)) for o in self.sets.values()]
-    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version())
-
 # %% ../nbs/23_page.ipynb #4eae65c8
 @patch
 def layout(self:_Desk):
@@ -443,12 +445,14 @@ def layout(self:_Desk):
 def about(self:_Desk):
     "What own.html needs"
     layout,layers,kinds = self.layout()
-    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=list(self.sets), taught=list(self.sets)[-1], strips='strip/{set}/{idx}')
+    sets = list(self.sets)
+    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], strips='strip/{set}/{idx}')
     src,arch = self.learn.dls.source,self.learn.config['arch']['name']
     counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
     w,h = layout['picture']
-    return dict(title=f'{arch} on {Path(src["path"]).name}', summary=f'The run in {self.run}: {counts}, {len(self.vocab)} classes.', data=data,
-                controls=None, aspect=f'{w}/{h}', method='gradcam', kept=f'Marks are kept in {self.marks.fn}.')
+    summary = f'The run in {self.run}: {counts}, {len(self.vocab)} classes.'
+    return dict(title=f'{arch} on {Path(src["path"]).name}', summary=summary, data=data, controls=None, aspect=f'{w}/{h}',
+                method='gradcam', kept=f'Marks are kept in {self.marks.fn}.')
 
 # %% ../nbs/23_page.ipynb #30a828a0
 async def _sent(request, keys):
@@ -555,6 +559,12 @@ def close(self:RunPage):
     self.server.should_exit = True
     self.desk.end()
     self.thread.join(5)
+
+@patch
+def __enter__(self:RunPage): return self
+
+@patch
+def __exit__(self:RunPage, *args): self.close()
 
 @patch
 def wait(self:RunPage):

@@ -150,6 +150,11 @@ const ending = new IntersectionObserver(onEnding, {rootMargin: '1000px'})
 function onEnding([{isIntersecting}]) {
   if (!isIntersecting || state.made >= state.shown.length) return
   makeMore()
+  watchEnding()
+}
+
+// Anew: whether the end is in sight is told once, also if it stays there
+function watchEnding() {
   ending.unobserve($('#ending'))
   ending.observe($('#ending'))
 }
@@ -171,6 +176,7 @@ function draw() {
   state.made = 0
   $('#tiles').replaceChildren()
   makeMore()
+  watchEnding()
   showState()
 }
 
@@ -517,7 +523,6 @@ async function start() {
   listen()
   listenToLarge()
   draw()
-  ending.observe($('#ending'))
   if (!canRead()) tellOf('This browser lets no page read pictures, so the maps may be wrong: try another browser.')
   goToAddress()
 }
