@@ -5,11 +5,14 @@ import shutil, sys
 from pathlib import Path
 
 from fastcore.script import call_parse
+import nbdev.serve, nbdev.showdoc
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from smalldocs.config import load
 from smalldocs.site import Site
+
+import pages
 
 cfg = get_config(Path(__file__).parent)
 url = f'{cfg.doc_host}{cfg.doc_baseurl}/'
@@ -34,6 +37,7 @@ def main(
 ):
     "Build the documentation"
     refresh_quarto_yml()
+    nbdev.serve.FilterDefaults,nbdev.showdoc.BasicMarkdownRenderer = pages.Shown,pages.Doc
     site = NbdevSite(load(proc_nbs(n_workers=0, force=True)))
     site.out = Path(dest).resolve()
     site.build()
