@@ -1,16 +1,19 @@
 """What the pages of the documentation show of a notebook: signatures as people write them, sources in folds, words for figures
 
 `Doc` renders the entry of a name, and `Shown` is nbdev's list of processors with those of this file in it; `tools/site.py` uses both."""
-import ast, importlib, inspect, re
+import ast, base64, importlib, inspect, io, re
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 
 from fastcore.docments import DocmentText, ann_parts, empty
-from fastcore.nbio import mk_cell
+from fastcore.nbio import mk_cell, read_nb
 from nbdev.doclinks import NbdevLookup, patch_name
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults, add_show_docs
 from nbdev.showdoc import BasicMarkdownRenderer
+from PIL import Image
+import yaml
 
 # --- the entry of a name
 
@@ -55,10 +58,10 @@ class Doc(BasicMarkdownRenderer):
 
 # --- the cells of a notebook
 
-def private(name): return any(o[0]=='_' and not o.endswith('__') for o in name.split('.'))
+def private(name): return any(o[0]=='_' for o in name.split('.'))
 
 class public_entries(add_show_docs):
-    "nbdev's entries, without those of methods of private classes"
+    "nbdev's entries, of names that people write: no methods of private classes, and none that Python calls by itself"
     def begin(self):
         super().begin()
         self.nb.cells[:] = [o for o in self.nb.cells if not (getattr(o, 'has_sd', 0) and private(o.source[9:-1]))]
@@ -67,6 +70,8 @@ def defined(cell):
     "Names of the functions, methods and classes that `cell` defines"
     found = [o for o in ast.parse(cell.source).body if isinstance(o, (ast.FunctionDef, ast.ClassDef))]
     return [patch_name(o) or o.name for o in found]
+
+source_block = r'^```\{[^}]*code-summary="Source of [^}]*\}\n(.*?)^```'   # as smalldocs makes it of what `fold` gives
 
 def fold(cell):
     "A cell that shows the source of `cell`, in a fold that says of what"
@@ -112,3 +117,35 @@ class Shown(FilterDefaults):
         procs = super().base_procs()
         at = procs.index(add_show_docs)
         return [*procs[:at], public_entries, fold_source, *procs[at+1:], name_figures, fold_code]
+
+# --- the figures of all pages
+
+def listed(contents): return [o for c in contents for o in (listed(c['contents']) if isinstance(c, dict) else [c])]
+
+def options(cell): return yaml.safe_load('\n'.join(o[2:] for o in cell.source.splitlines() if o.startswith('#|')))
+
+def thumb(png, fn):
+    "A small copy of the picture, base64 of a PNG, in the file `fn`"
+    img = Image.open(io.BytesIO(base64.b64decode(png))).convert('RGB')
+    img.thumbnail((480, 360))
+    fn.parent.mkdir(exist_ok=True)
+    img.save(fn, quality=85)
+
+def shown_figures(root, page):
+    "A line of Markdown for each figure of the notebook `page`: a small copy, its words, and a link to it"
+    for n,cell in enumerate(read_nb(root/page).cells):
+        for i,o in enumerate(pictures(cell) if cell.cell_type=='code' else []):
+            fn = root/'thumbs'/f'{page.stem}-{n}-{i}.jpg'
+            thumb(''.join(o['data']['image/png']), fn)
+            alt = options(cell)['fig-alt']
+            yield f'[![{alt}](thumbs/{fn.name}) {alt}]({page}#cell-{n})'
+
+def gallery(root):
+    "Add the figures of all pages of `root`, in their order, to figures.md"
+    bar = yaml.safe_load((root/'sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar']['contents']
+    parts = []
+    for page in [Path(o) for o in listed(bar) if o.endswith('.ipynb')]:
+        found = list(shown_figures(root, page))
+        title = read_nb(root/page).cells[0].source
+        if found: parts += [f'## {yaml.safe_load(title.strip().strip("-"))["title"]}', '::: {.gallery}', *found, ':::']
+    with (root/'figures.md').open('a', encoding='utf-8') as f: f.write('\n' + '\n\n'.join(parts) + '\n')
