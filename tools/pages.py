@@ -100,10 +100,10 @@ class name_figures(Processor):
     def begin(self): self.said = ''
 
     def cell(self, cell):
-        if cell.cell_type=='markdown' and cell.source.strip(): self.said = cell.source.lstrip('# ')
+        if cell.cell_type=='markdown' and cell.source.strip()[:3] not in ('', '---', '<!-'): self.said = cell.source.lstrip('# ')
         if not pictures(cell) or '#| fig-alt:' in cell.source: return
         alt = sentence(self.said).replace('"', "'")
-        cell.source = f'#| fig-alt: "Figure: {alt}"\n{cell.source}'
+        cell.source = f'#| fig-alt: "{alt[:1].upper()}{alt[1:]}"\n{cell.source}'
 
 class fold_code(Processor):
     "Every cell's code in a fold, on a page whose front matter has `code-fold`, as Quarto does it"
