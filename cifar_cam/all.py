@@ -2,6 +2,7 @@
 from .imports import *
 from .files import *
 from .layouts import *
+from .labels import *
 from .augment import *
 from .data import *
 from .models import *
@@ -17,6 +18,7 @@ from .cam import *
 from .faith import *
 from .interp import *
 from .gallery import *
+from .features import *
 from .report import *
 from .look import *
 from .export import *

@@ -20,6 +20,7 @@ from .files import _read
 from .progress import watched
 from .layouts import *
 from .layouts import _a_pct, _a_resize
+from .labels import *
 from .augment import AlbumentationsTransform, BatchAug
 
 # %% ../nbs/04_data.ipynb #a5fea971
@@ -45,10 +46,12 @@ class _Finder:
     "What a `DataBlock` asks of its source: items, the label of each, and their sets"
     def __init__(self, n_train, n_valid, valid_pct, seed):
         self.all,self.some,self.labels,self.sets = dict(valid_pct=valid_pct, seed=seed),(n_train,n_valid,seed),{},[]
+        self.changed = {}
     def items(self, source):
         found = find_pictures(source, **self.all)
         self.sets = found.some(*self.some).sets()
         if found.layout=='table': self.learn(dict(zip(found.table.file, found.table.label.tolist())))
+        elif found.relabelled: self.changed.update(found.relabelled.changed)
         return L(self.sets).concat()
     def learn(self, labels):
         twice = first(f for f,o in labels.items() if self.labels.get(f, o)!=o)
@@ -59,6 +62,7 @@ class _Finder:
         return L(L(range(a, b)) for a,b in zip(ends, ends[1:]))
     def label(self, fn):
         if Path(fn) in self.labels: return self.labels[Path(fn)]
+        if Path(fn) in self.changed: return self.changed[Path(fn)]
         if self.labels: raise ValueError(f'{fn} is not in the table, which has the labels: give pictures that are, or no labels')
         return class_name(fn)
 
@@ -279,7 +283,7 @@ class ArrayDL(TfmdDL):
         msg = f'{len(images):,} images for {len(dataset):,} items of the data set: give the pictures of all, in the same order'
         if len(images)!=len(dataset): raise ValueError(msg)
         self.images,self.seed,self.epoch_seed = images,seed,seed
-        self._targets = None
+        self._known = {}   # the classes of all pictures, once they are asked for
         super().__init__(dataset, **kwargs)
         self.restart()
 
@@ -294,7 +298,9 @@ class ArrayDL(TfmdDL):
         ours = dataset in (None, self.dataset) or 'images' in kwargs
         if ours: kwargs = dict(images=self.images, seed=self.seed) | kwargs
         else: cls = cls or TfmdDL
-        return super().new(dataset, cls, **kwargs)
+        res = super().new(dataset, cls, **kwargs)
+        if dataset in (None, self.dataset): res._known = self._known
+        return res
 
 # %% ../nbs/04_data.ipynb #a05ede47
 @patch
@@ -333,8 +339,8 @@ def whole(self:ArrayDL):
 @patch(as_prop=True)
 def targets(self:ArrayDL):
     "The classes of all pictures, as one tensor"
-    if self._targets is None: self._targets = torch.stack([tensor(o) for o in self.dataset.tls[1]])
-    return self._targets
+    if not self._known: self._known['targets'] = torch.stack([tensor(o) for o in self.dataset.tls[1]])
+    return self._known['targets']
 
 # %% ../nbs/04_data.ipynb #2ce70579
 def _batch(x, y): return TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(torch.from_numpy(y))
@@ -434,7 +440,8 @@ def _source(found, images, **kwargs):
     for o in images: sha.update(o)
     folders = found.layout=='folders'
     names = ('/'.join(o.parts[-3:]) for o in t.file) if folders else map('{}\n{}\n{}\n'.format, t.name, t.label, t.split)
-    for o in names: sha.update(os.fsencode(o))
+    put = found.relabelled.changed if folders and found.relabelled else {}   # elsewhere, it is all labels that count
+    for o in [*names, *(f'{k}\n{put[f]}\n' for k,f in enumerate(t.file) if f in put)]: sha.update(os.fsencode(o))
     return dict(**found.record(), **kwargs, fingerprint=sha.hexdigest()[:16])
 
 def _arrays(found, size, resize):
@@ -470,13 +477,17 @@ def cifar_dls(
     num_workers:int=None, # Processes that prepare batches; None: one a core where a GPU trains on albumentations, or none
     device=None, # None: fastai's default
     valid_pct:float=.2, # The share to hold out, where the pictures have no split
-    resize:str='crop' # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
+    resize:str='crop', # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
+    labels=None, # Labels put right, which are used after pictures were chosen: a labels.csv, or a `DataFrame` with file and label
+    new_classes:bool=False # May a label in `labels` be one that no picture has?
 ) -> DataLoaders: # With `found`, the `Pictures`, and `source`: what they were, for a run's record
     "Read pictures into memory, and serve them as fastai `DataLoaders`: train, valid and, if there is a third set, `dls[2]`"
     check_args(allowed.whole, bs=bs)
     check_args(or_none(allowed.count), num_workers=num_workers)
     block = cifar_block(augs, size, cifar_stats if stats is None else stats, seed=seed, resize=resize)
     found,device = find_pictures(path, n_train, n_valid, valid_pct, seed),as_device(device)
+    check_args(allowed.flag, new_classes=new_classes)
+    if labels is not None: found = found.relabel(labels, new_classes)
     dsets,images = block.datasets(found),_arrays(found, size, resize)
     _check_apart(found, images)
     stats = [list(map(float, o)) for o in (image_stats(images[0]) if stats is None else stats)]

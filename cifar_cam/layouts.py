@@ -134,6 +134,7 @@ class Pictures:
     ):
         self.path,self.layout,self.table,self.names,self.valid_pct = Path(path),layout,table,tuple(names),valid_pct
         self.every,self.total = None if layout=='folders' else sorted(table.file),table.split.value_counts()
+        self.relabelled = None   # what `relabel` did
 
     @property
     def home(self): return self.path if self.path.is_dir() else self.path.parent
@@ -169,18 +170,22 @@ def some(self:Pictures,
 def __repr__(self:Pictures):
     def n(split): return int((self.table.split==split).sum())
     def of(split): return f'{n(split):,}' if n(split)==self.total.get(split, 0) else f'{n(split):,} of {self.total[split]:,}'
-    res = f'{self.total.sum():,} pictures, {self.table.label.nunique():,} classes'
+    res,put = f'{self.total.sum():,} pictures, {self.table.label.nunique():,} classes',self.relabelled
+    put = f'; {put.words}' if put else ''
     if self.valid_pct:
-        return f'{res}, no split: {100*self.valid_pct:g} % held out by `valid_pct`, {of("train")} to train on and {of("valid")} to validate'
+        held = f'no split: {100*self.valid_pct:g} % held out by `valid_pct`'
+        return f'{res}, {held}, {of("train")} to train on and {of("valid")} to validate{put}'
     counts = ', '.join(f'{of(o)} in {name}' for name,o in zip(self.names, ('train','valid','test')))
-    return f'{res}: {counts}' + ('; test is for the mistakes and the report' if self.names[2:] else '')
+    return f'{res}: {counts}' + ('; test is for the mistakes and the report' if self.names[2:] else '') + put
 
 @patch
 def record(self:Pictures) -> dict: # For config.json
     "What was found, in words and figures"
     counts = {f'n_{o}': len(files) for o,files in zip(('train','valid','test'), self.sets())}
     kind = {str: 'text', int: 'whole numbers', bool: 'True or False'}[type(self.table.label.tolist()[0])]
-    return dict(path=str(self.path.resolve()), layout=self.layout, sets=list(self.names), valid_pct=self.valid_pct, labels=kind, **counts)
+    put = dict(labels_used=self.relabelled.record) if self.relabelled else {}
+    how = dict(layout=self.layout, sets=list(self.names), valid_pct=self.valid_pct, labels=kind)
+    return dict(path=str(self.path.resolve()), **how, **counts, **put)
 
 # %% ../nbs/01_layouts.ipynb #3318f0f0
 _ways = dict(crop='centre square', squish='squished', pad='padded with black')
@@ -292,8 +297,8 @@ def _of_frame(df):
 
 # %% ../nbs/01_layouts.ipynb #10d35767
 def _is_table(fn):
-    "Has the CSV `fn` the columns of a table?"
-    try: return {'file','label'} <= set(_read_csv(fn)[0])
+    "Has the CSV `fn` the columns of a table? One of labels put right says what they `was`"
+    try: return {'file','label'} <= (cols := set(_read_csv(fn)[0])) and 'was' not in cols
     except (ValueError, OSError): return False
 
 def _has_train(path):
@@ -370,7 +375,8 @@ def _check_classes(found):
     msg = f'only one class, {short_repr(first(train))}, to train on in {found.path}: a classifier needs two or more'
     if len(train)<2: raise ValueError(msg)
     new = first(zip(t.label[~t.label.isin(train)], t.split[~t.label.isin(train)]))
-    msg = new and f'the class {short_repr(new[0])} of the {new[1]} set of {found.path} is not in its train set: it could not be learned'
+    name = new and dict(zip(('train','valid','test'), found.names))[new[1]]
+    msg = new and f'the class {short_repr(new[0])} of the {name} set of {found.path} is not in its train set: it could not be learned'
     if new: raise ValueError(msg)
 
 # %% ../nbs/01_layouts.ipynb #3d3fbd42
@@ -394,7 +400,8 @@ def find_pictures(
 
 # %% ../nbs/01_layouts.ipynb #063b7946
 def _split_csv(found):
-    "The text of split.csv; None where the pictures can be found as they were without one"
+    "The text of split.csv, with the labels as they were found; None where the pictures can be found as they were without one"
+    if found.relabelled: found = found.relabelled.before
     if found.valid_pct is None and (found.layout!='table' or found.path.is_file()): return None
     words = dict(zip(('train','valid','test'), found.names))
     t = found.table.assign(file=found.table.name, split=found.table.split.map(words))

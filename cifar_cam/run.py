@@ -21,6 +21,8 @@ from .progress import bar_class, is_terminal
 from .files import _check_names, _valid_names
 from .layouts import *
 from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
+from .labels import *
+from .labels import _relabelled, _rows_of, _to_bytes
 from .augment import *
 from .data import *
 from .models import *
@@ -109,7 +111,7 @@ def save_run(self:Learner,
     h,folder = self.history,at_home(folder)
     metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
     found = getattr(self.dls, 'found', None)
-    split = _split_csv(found) if isinstance(found, Pictures) else None
+    split,put = (_split_csv(found),found.relabelled) if isinstance(found, Pictures) else (None,None)
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
         (tmp/'model.safetensors').write_bytes(tensors_to_bytes(tensors, dict(about=json.dumps(_about(self)))))
@@ -117,6 +119,8 @@ def save_run(self:Learner,
         pd.DataFrame(h.epochs, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
         if split: (tmp/'split.csv').write_text(split, encoding='utf-8')
+        if put: (tmp/'labels_used.csv').write_bytes(_to_bytes(put.rows))
+        if put and not (folder/'labels.csv').exists(): (tmp/'labels.csv').write_bytes(_to_bytes(put.rows))
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
     self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
@@ -201,6 +205,13 @@ def _run_augs(config, folder):
 
 _asked = 'bs n_train n_valid seed size stats'.split()
 
+def _is_record(o):
+    "Is `o` what the record of a run says of its labels?"
+    if not isinstance(o, dict) or not is_path(o.get('file')) or not isinstance(o.get('new_classes'), list): return False
+    counts = [o.get(k) for k in ('changed','left_out','right','before')]
+    if not all(isinstance(n, dict) for n in counts) or not {'n_train','n_valid'}<=set(counts[-1]): return False
+    return is_whole(o.get('not_taken'), 0) and all(is_whole(n, 0) for d in counts for n in d.values())
+
 def _source(src):
     "Path, fingerprint and settings of the data `src`; `ValueError` for what can't be meant"
     how = {k: src[k] for k in _asked}
@@ -212,15 +223,22 @@ def _source(src):
     check_args(_a_resize, resize=src.get('resize', 'crop'))
     check_args(or_none(_a_pct), valid_pct=src.get('valid_pct'))
     check_value('sets', src.get('sets', ['train','test']), partial(are, ok=is_path, least=2, most=3), 'the names of two sets, or of three')
+    check_value('labels_used', src.get('labels_used'), lambda o: o is None or _is_record(o), 'what was done to the labels')
     return src['path'],src['fingerprint'],how
 
 # %% ../nbs/10_run.ipynb #9d4c1a07
-def _run_pictures(src, folder):
-    "The pictures of the data `src` of a run: those of its split.csv, or else found as they were"
+def _found_again(src, folder):
+    "The pictures of the data `src` of a run, with their own labels: those of its split.csv, or else found as they were"
     if (folder/'split.csv').is_file(): return _from_split(folder/'split.csv', src)
     found = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=src['seed'])
     if 'layout' not in src: found = _as_it_was(found)
-    return found.some(src['n_train'], src['n_valid'], src['seed'])
+    n = (src.get('labels_used') or {}).get('before', src)
+    return found.some(n['n_train'], n['n_valid'], src['seed'])
+
+def _run_pictures(src, folder):
+    "The pictures of the data `src` of a run, with its labels_used.csv"
+    found,put = _found_again(src, folder),src.get('labels_used')
+    return _relabelled(found, read_labels(folder/'labels_used.csv'), put['file'], lenient=True) if put else found
 
 def _run_dls(config, folder):
     "The data of a run, read again"
@@ -434,6 +452,12 @@ def _alone():
     for k in 'WORLD_SIZE','RANK': os.environ.pop(k, None)
     return first
 
+def _check_labels_used(out, its, asked):
+    "`ValueError` if the complete run in `out` had other labels put right than those asked for"
+    its,asked = ((o or {}).get('fingerprint') for o in (its, asked))
+    had = 'without labels put right' if its is None else 'on the labels in its labels_used.csv'
+    if its!=asked: raise ValueError(f'the run in {out} is complete, and was trained {had}; others are asked for: give another `out`')
+
 def _complete(out, found, r, how, seed, resize, precision):
     "The complete run in `out`, if there is one and it is the one asked for; None if there is none"
     if not (out/'config.json').exists(): return
@@ -443,6 +467,7 @@ def _complete(out, found, r, how, seed, resize, precision):
     keys = ['arch','size'] + (['width'] if how['arch']=='resnet18' else ['pretrained'])
     _check_complete(out, config, asdict(r) | dict(seed=seed, resize=resize) | {k: how[k] for k in keys} | own)
     its = found.record()
+    _check_labels_used(out, config['data'].get('labels_used'), its.get('labels_used'))
     new = {k: its.get(k) for k in ('layout','valid_pct','n_test') if k in config['data']}
     _check_complete(out, config, dict(data=its['path'], n_train=its['n_train'], n_valid=its['n_valid']) | new)
     first,learn = _alone(),load_run(out)
@@ -509,12 +534,14 @@ def train_run(
     augs:str=None, # 'baseline', 'crop', 'cutout' or 'none'; None: the recipe's
     flip:bool=None, # Mirror pictures? None: as the recipe, but not digits, letters, and what is called left and right
     check=noop, # Called with the untrained learner, to refuse what would fail after the training
-    command:str='train_run' # What config.json records as the command
+    command:str='train_run', # What config.json records as the command
+    labels=None, # Labels put right, which are used after pictures were chosen: a labels.csv, or a `DataFrame` with file and label
+    new_classes:bool=False # May a label in `labels` be one that no picture has?
 ) -> Learner: # Trained, and kept in its `run_path`; of several processes, only the first one's has one
     "Check, read, train and save: all that `cifar-cam train` does"
     _check_numbers(seed, size, width, lr, workers, epochs=epochs, n_train=n_train, n_valid=n_valid, bs=bs)
     _check_rank()
-    check_args(allowed.flag, resume=resume, compile=compile, tensorboard=tensorboard, wandb=wandb)
+    check_args(allowed.flag, resume=resume, compile=compile, tensorboard=tensorboard, wandb=wandb, new_classes=new_classes)
     check_args(or_none(allowed.flag), flip=flip)
     check_value('data', data, lambda o: isinstance(o, pd.DataFrame) or is_path(o), 'the path of a file or folder, or a DataFrame')
     check_args(_a_pct, valid_pct=valid_pct)
@@ -524,6 +551,7 @@ def train_run(
     if not isinstance(data, pd.DataFrame): data = os.fspath(data)
     name,out = data if isinstance(data, str) else 'table',at_home(out) if out else None
     check_out(out, resume)
+    put = None if labels is None or isinstance(labels, str) and labels=='' else _rows_of(labels)
     r = _run_recipe(recipe, name, epochs=epochs, bs=bs, lr=lr, augs=augs)
     how,stats = _network(arch, size, width, pretrained, weights)
     size = how['size']
@@ -533,6 +561,7 @@ def train_run(
     _check_weights(out, r, **how)
     found = _run_data(data, n_train=n_train, n_valid=n_valid, valid_pct=valid_pct, seed=seed)
     _check_apart(out, found)
+    if put: found = _relabelled(found, *put, new_classes)
     r = _flipped(r, flip, found)
     if resume and (done := _complete(Path(out), found, r, how, seed, resize, precision)): return done
     where = str(found.path).replace(os.path.expanduser("~"), "~", 1)
