@@ -20,7 +20,7 @@ function isOfSet(row) {
 }
 
 function isRightOrWrong(row) {
-  const which = valueOf('#which')
+  const which = valueOf('#correct')
   return !which || (row.actual === row.predicted) === (which === 'right')
 }
 
@@ -63,12 +63,12 @@ function chosen() {
 }
 
 function isFiltered() {
-  const isSet = ['#set', '#which', '#actual', '#predicted', '#text', '#marked'].some(valueOf)
+  const isSet = ['#set', '#correct', '#actual', '#predicted', '#text', '#marked'].some(valueOf)
   return isSet || $('#least').value !== '0' || $('#most').value !== '100' || Boolean($('#doubtful')?.checked)
 }
 
 function clearFilters() {
-  for (const id of ['#set', '#which', '#actual', '#predicted', '#text', '#marked']) {
+  for (const id of ['#set', '#correct', '#actual', '#predicted', '#text', '#marked']) {
     if ($(id)) $(id).value = ''
   }
   $('#least').value = '0'

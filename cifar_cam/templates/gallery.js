@@ -15,6 +15,7 @@ const state = {
   shown: [], // the rows in the gallery, in their order
   made: 0, // how many of these have a tile; the others get theirs when one scrolls down
   open: null, // the row in the large view
+  asked: null, // the row of which somebody is asked for the right label
 }
 const AT_ONCE = 120
 const BY_NAME = new Map()
@@ -149,6 +150,11 @@ const ending = new IntersectionObserver(onEnding, {rootMargin: '1000px'})
 function onEnding([{isIntersecting}]) {
   if (!isIntersecting || state.made >= state.shown.length) return
   makeMore()
+  watchEnding()
+}
+
+// Anew: whether the end is in sight is told once, also if it stays there
+function watchEnding() {
   ending.unobserve($('#ending'))
   ending.observe($('#ending'))
 }
@@ -170,6 +176,7 @@ function draw() {
   state.made = 0
   $('#tiles').replaceChildren()
   makeMore()
+  watchEnding()
   showState()
 }
 
@@ -209,6 +216,7 @@ function putMark(row, mark) {
 }
 
 function markAs(row, kind, label) {
+  state.asked = null
   putMark(row, markOf(row, kind, label, noteOf(MARKS.get(row.file))))
 }
 
@@ -225,6 +233,7 @@ function undoMark() {
 // A wrong label: which is the right one? The most probable classes come first
 async function askForLabel(row) {
   if (state.open !== row) await openLarge(row)
+  state.asked = row
   $('#asking').hidden = false
   $('#label').focus()
 }
@@ -265,7 +274,7 @@ function showMarking(row) {
   $('#said').textContent = mark ? wordsOf(mark) : ''
   $('#note').value = noteOf(mark)
   $('#unmark').disabled = !mark
-  $('#asking').hidden = kind !== 'wrong label'
+  $('#asking').hidden = kind !== 'wrong label' && state.asked !== row
   const label = DATA.classes.indexOf(mark?.label)
   if (kind === 'wrong label' && label >= 0) $('#label').value = String(label)
 }
@@ -328,6 +337,7 @@ function showLarge(row) {
 
 async function openLarge(row) {
   if (state.open) keepNote()
+  state.asked = null
   state.open = row
   const known = await HOOKS.details(row)
   if (state.open !== row) return
@@ -348,7 +358,7 @@ function onClose() {
   state.open = null
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
-  while (state.made <= position) makeMore()
+  if (position < state.made + 5 * AT_ONCE) while (state.made <= position) makeMore()
   $('#tiles').children[position]?.firstChild.focus()
 }
 
@@ -513,7 +523,6 @@ async function start() {
   listen()
   listenToLarge()
   draw()
-  ending.observe($('#ending'))
   if (!canRead()) tellOf('This browser lets no page read pictures, so the maps may be wrong: try another browser.')
   goToAddress()
 }

@@ -57,6 +57,9 @@ places = '', 'x', 'x.pt', 'nosuch/x.onnx','{home}/file/x.onnx', '{home}/file', '
 runs = [], ['{run}'], ['nosuch', 'x.onnx'], ['{home}', 'x.onnx'], ['{home}/file', 'x.onnx'], ['', 'x.onnx'], ['{data}', 'x.onnx']
 lines += [['export', *o] for o in runs] + [['export', '{run}', o] for o in places]
 lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opset=18')]
+compared = [], ['{run}'], ['nosuch', 'other'], ['{run}', 'nosuch'], ['{run}', '{home}'], ['{home}/file', '{run}'], ['{run}', ''], \
+    ['{run}', '{data}'], ['~nosuchuser/run', '{run}'], ['{run}', '{run}', '--nosuch'], ['{run}']*27
+lines += [['compare', *o] for o in compared]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]
