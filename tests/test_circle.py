@@ -30,10 +30,8 @@ def train(data, out, **kwargs):
     return train_run(data, out, r, width=8, size=16, precision='fp32', **kwargs)
 
 def ranks(interp, wrong):
-    "Training pictures, the most doubtful first, by loss and by `label_issues`; and how many of the first are wrong"
-    t = interp.table
-    by = dict(loss=t.sort_values('loss', ascending=False), doubt=t.loc[interp.label_quality().sort_values().index])
-    n = len(wrong)
+    "Training pictures, those first whose label is most doubtful, by loss and by `label_issues`; how many of the first are wrong is printed"
+    by,n = dict(loss=interp.table.sort_values('loss', ascending=False), doubt=interp.label_issues(of='train', most=None)),len(wrong)
     for k,o in by.items():
         hits = o.file.isin(wrong)
         print(f'{k}: of the first {n}, {hits[:n].sum()} are wrong; of the first {2*n}, {hits[:2*n].sum()} of {n} are found')
