@@ -324,9 +324,8 @@ def explain(
 # %% ../nbs/24_cli.ipynb #47c2815f
 @call_parse
 def look(
-    run:str, # A run folder, as run or train wrote it; with --pretrained a picture, as those that follow
-    files:Annotated[str, dict(nargs='*')], # Pictures, or folders of them; clipboard: what was copied
-    pretrained:store_true=False, # The network that comes with the package, trained on CIFAR-10, in place of a run
+    run:str, # A run folder, as run or train wrote it
+    files:Annotated[str, dict(nargs='+')], # Pictures, or folders of them; clipboard: what was copied
     k:_k=5, # Training pictures to find for each
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps, one that can set a class against another
@@ -334,12 +333,9 @@ def look(
     json:store_true=False # Print a line of JSON a picture, in place of text
 ):
     "What a network says of new pictures: classes, maps, and the training pictures that are nearest"
-    if pretrained: files = [run,*files]
-    if not files: raise ValueError(f'look needs pictures: `cifar-cam look {run} photo.jpg`, or --pretrained without a run')
-    _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
+    _check_maps(method, 'contrast', _layers(layers), _vocab(run))
     from cifar_cam.look import look_run
-    from cifar_cam.pretrained import pretrained_cifar10
-    res = look_run(pretrained_cifar10() if pretrained else run, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
+    res = look_run(run, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
     print(res.to_json() if json else res)
     if out and not json: print(f'the figure is in {out}')
 
