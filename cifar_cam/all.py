@@ -11,6 +11,7 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
+from .pretrained import *
 from .classes import *
 from .trace import *
 from .maps import *
@@ -21,6 +22,7 @@ from .gallery import *
 from .features import *
 from .report import *
 from .look import *
+from .compare import *
 from .export import *
 from .page import *
 

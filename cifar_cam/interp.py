@@ -125,6 +125,7 @@ def from_learner(cls:CAMInterpretation,
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
     check_args(or_none(allowed.loader), dl=dl)
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
+    if dl is None and vars(learn).get('no_data'): raise ValueError(f'this learner has no pictures ({learn.no_data}): give it `dls` that have')
     n,(best,part) = len(learn.dls.loaders),_part(learn)
     ds_idx = ifnone(ds_idx, best)
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'

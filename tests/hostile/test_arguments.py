@@ -240,6 +240,9 @@ door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', m
 door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
 door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
 door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='path', files='files', k='whole', method='method')
+door('compare', lambda other, **k: compare(W.interp, other, **k), lambda: dict(other=W.interp), other='path', names='titles')
+for o in 'repaired','new','common','by_class':
+    door(f'Comparison.{o}', lambda run, o=o: getattr(compared(), o)(run), lambda: dict(run=1), run='klass')
 door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
 door('export_run', export_run, None, run='path', path='fresh')
 door('open_run', lambda **k: open_run(**k).close(), lambda: dict(run=W.run), run='path', port='whole?', height='size')
@@ -264,6 +267,9 @@ needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
 def looked(): return W.learn.look(W.files[0])
+
+@functools.cache
+def compared(): return compare(W.interp, W.interp)
 
 def saved_maps():
     fn = W.home/'good.npz'
@@ -447,6 +453,14 @@ cases = [
     (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
     (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
     (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: compare(), '2 to 26 runs'),
+    (lambda: compare(W.interp), '2 to 26 runs'),
+    (lambda: compare(*[W.interp]*27), '2 to 26 runs'),
+    (lambda: compare(W.interp, None), '2 to 26 runs'),
+    (lambda: compare(W.interp, W.net), '2 to 26 runs'),
+    (lambda: compare(W.run, W.home/'empty'), 'not a run folder'),
+    (lambda: compare(W.run, W.run, names=['a','a']), 'different names'),
+    (lambda: Comparison([W.interp]*2, ['a','b\n']), 'different names'),
     (lambda: W.learn.export_onnx(W.home/'x.pt'), '.onnx'),
     (lambda: W.learn.export_onnx(W.home/'nosuch'/'x.onnx'), 'no folder'),
     (lambda: W.learn.export_onnx(W.home), '.onnx'),
