@@ -245,6 +245,7 @@ for o in 'repaired','new','common','by_class':
     door(f'Comparison.{o}', lambda run, o=o: getattr(compared(), o)(run), lambda: dict(run=1), run='klass')
 door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
 door('export_run', export_run, None, run='path', path='fresh')
+door('open_run', lambda **k: open_run(**k).close(), lambda: dict(run=W.run), run='path', port='whole?', height='size')
 door('Looked.show', lambda **k: looked().show(**k), dict, n='whole', figsize='figsize', native='flag')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
      l1='number?', l2='number?', compile='flag')
@@ -469,6 +470,9 @@ cases = [
     (lambda: cam(W.learn, W.home/'text.jpg'), 'not a picture'),
     (lambda: cam(W.net, W.files[0]), 'made ready'),
     (lambda: load_run(W.run, dls=5), 'dls'),
+    (lambda: open_run(W.home/'empty'), 'not a run folder'),
+    (lambda: open_run(W.net), 'run folder'),
+    (lambda: open_run(W.run, port=65536), '65535'),
     (lambda: train_run('nosuch'), 'nosuch'),
     (lambda: train_run(W.home/'file', W.home/'new'), 'archive'),
     (lambda: train_run(W.data, W.home/'file'), 'is a file'),

@@ -57,6 +57,8 @@ places = '', 'x', 'x.pt', 'nosuch/x.onnx','{home}/file/x.onnx', '{home}/file', '
 runs = [], ['{run}'], ['nosuch', 'x.onnx'], ['{home}', 'x.onnx'], ['{home}/file', 'x.onnx'], ['', 'x.onnx'], ['{data}', 'x.onnx']
 lines += [['export', *o] for o in runs] + [['export', '{run}', o] for o in places]
 lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opset=18')]
+lines += [['open', *o] for o in folders] + [['open', '{run}', f'--port={o}'] for o in ['0', '65536', '-1', '80.5', 'http', '', '9'*40]]
+lines += [['open', '{run}', o] for o in ('--nosuch', '--no-browser=1', '--host=0.0.0.0', '--port')]
 compared = [], ['{run}'], ['nosuch', 'other'], ['{run}', 'nosuch'], ['{run}', '{home}'], ['{home}/file', '{run}'], ['{run}', ''], \
     ['{run}', '{data}'], ['~nosuchuser/run', '{run}'], ['{run}', '{run}', '--nosuch'], ['{run}']*27
 lines += [['compare', *o] for o in compared]
