@@ -71,7 +71,9 @@ def _against(a, b):
     "Maps for the classes of `a` against those of `b`, by a method that is linear in the gradients: the differences of the maps"
     maps,size = {k: a[k]-b[k] for k in a.layers},lambda m: np.nan_to_num(np.abs(m)).max((1,2))
     floors = {k: 1e-6*np.maximum(size(a[k]), size(b[k])) for k in maps}
-    return CamMaps(maps, list(zip(a.targets, b.targets)), a.logits, a.size, a.cls, a.options, a.vocab, a.target_of, floors, a.note)
+    res = CamMaps(maps, list(zip(a.targets, b.targets)), a.logits, a.size, a.cls, a.options, a.vocab, a.target_of, floors, a.note)
+    res.negative = {k: list(map(map_status, -m, floors[k])) for k,m in maps.items()}
+    return res
 
 @patch
 def _evidence_maps(self:CAMInterpretation, idxs, layers, method):
@@ -96,12 +98,18 @@ def _small(pictures, size):
     return np.stack([np.asarray(Image.fromarray(o).resize(size[::-1], Image.Resampling.BOX)) for o in pictures])
 
 # %% ../nbs/19_report.ipynb #32b9f4fb
+def _signed_status(maps, layer):
+    "The status of signed maps, which is ok also where all that there is speaks against"
+    both = zip(maps.status[layer], vars(maps).get('negative', maps.status)[layer])
+    return ['ok' if 'ok' in o else o[0] for o in both]
+
 def _signed(maps, layer, size):
     "Signed maps, each by itself scaled to -1 to 1, or 0 where there is nothing to see"
-    ms = np.stack([m if s=='ok' else np.zeros_like(m) for m,s in zip(maps[layer], maps.status[layer])])
+    ms = np.stack([m if s=='ok' else np.zeros_like(m) for m,s in zip(maps[layer], _signed_status(maps, layer))])
     top = np.abs(ms).max((1,2), keepdims=True)
     return _resize(ms/np.where(top>0, top, 1), size)
 
+# %% ../nbs/19_report.ipynb #f5a5b36f
 def _levels(maps, layer, size, signed=False):
     "The maps of a layer as a page keeps them: n x height x width, uint8, in the layer's cells, or in `size` if that is less"
     size = tuple(map(min, maps[layer].shape[1:], size))
@@ -137,7 +145,7 @@ class _Strips:
         places,width = _places({k: o.shape[1:] for k,o in all_maps.items()}, height)
         self.pictures,self.maps = _small(pictures, size),np.zeros((len(pictures),height,width), np.uint8)
         for k,(x,y,w,h) in places.items(): self.maps[:,y:y+h,x:x+w] = all_maps[k]
-        self.status = {o: m.status for o,m in maps.items()}
+        self.status = {o: _of(m, lambda l: _signed_status(m, l) if o in signed else m.status[l]) for o,m in maps.items()}
         self.layout = dict(picture=size[::-1], maps=(width,height), signed=[o for o in maps if o in signed],
                            places={o: _of(m, lambda l: places[o,l]) for o,m in maps.items()},
                            cells={o: _of(m, lambda l: 'x'.join(map(str, m[l].shape[1:]))) for o,m in maps.items()})
@@ -223,7 +231,8 @@ def _some_mistakes(self:CAMInterpretation, rows, layers, method, measure, doubtf
     n = min(measure, len(idxs))
     few = own if n==len(idxs) or not n else self.cams(idxs[:n], layers, method)
     roads = _roads(self.learn, self.inputs(idxs[:n]), few) if n else {}
-    said = [self._said(r) | dict(doubtful=r.idx in doubtful) | _said_of_maps(strips.status, roads, own.layers, i) for i,r in enumerate(rows)]
+    of_maps = [_said_of_maps(strips.status, roads, own.layers, i) for i in range(len(rows))]
+    said = [self._said(r) | dict(doubtful=r.idx in doubtful) | o for r,o in zip(rows, of_maps)]
     return said,strips,{k: o for k,o in roads.items() if k not in own.layers}
 
 @patch
@@ -237,7 +246,8 @@ def _gallery_data(self:CAMInterpretation, k, layers, method, faithfulness, doubt
         more,strips,road = self._some_mistakes(part, layers, method, max(n-len(said), 0), doubtful)
         said,sheets,roads = said+more,sheets+strips.sheets(per, columns=10),roads+[road]
     pictures,maps = zip(*sheets)
-    controls = {k: float(np.concatenate(L(o for o in roads if o).itemgot(k)).mean()) for k in roads[0]}
+    roads = L(roads).filter()
+    controls = {k: float(np.concatenate(roads.itemgot(k)).mean()) for k in first(roads) or {}}
     return said,dict(per=per, columns=10, pictures=pictures, maps=maps),strips.layout,controls or None
 
 # %% ../nbs/19_report.ipynb #f9067562
@@ -260,6 +270,7 @@ def _words_of_layers(self:CAMInterpretation, layers):
 _env = Environment(loader=PackageLoader('cifar_cam'), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True)
 
+_env.filters['figure'] = lambda v: f'{v:.2f}'.replace('-', '−') if abs(v)>=.005 else '0.00'
 _env.policies['json.dumps_kwargs'] = {}   # names in their own order, which is that of the lists on the page
 
 def _source(name):
@@ -363,8 +374,8 @@ def _about(self:CAMInterpretation, title, today, doubt):
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
     of = [('set',vars(self)['part'])] if vars(self).get('part') else []
-    right,n = self.table.correct,f'{len(self.table):,}'
-    summary = f'{right.mean():.2%} of {n} pictures are right, {(~right).sum():,} are mistakes.'
+    right,n,wrong = self.table.correct,f'{len(self.table):,}',int((~self.table.correct).sum())
+    summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {right.mean():.2%}.'
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=n, summary=summary,
                 cards=self._cards(doubt), doubt=self._doubt_words(doubt),
                 facts=of+_facts(config, today or Date.today().isoformat()))

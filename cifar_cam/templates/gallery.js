@@ -48,8 +48,9 @@ function figure(number) {
   return number.toLocaleString('en')
 }
 
-function things() {
-  return DATA.n_mistakes === undefined ? 'pictures' : 'mistakes'
+function things(n) {
+  const thing = DATA.n_mistakes === undefined ? 'picture' : 'mistake'
+  return `${figure(n)} ${thing}${n === 1 ? '' : 's'}`
 }
 
 function whose(row, kind) {
@@ -163,11 +164,11 @@ function countText() {
   const [n, all] = [state.shown.length, DATA.rows.length]
   const whole = DATA.n_mistakes ?? all
   const rest = all < whole ? `, which are those of largest loss among ${figure(whole)}` : ''
-  if (!isFiltered()) return `${figure(all)} ${things()}${rest}`
+  if (!isFiltered()) return things(all) + rest
   const pair = pairShown()
   const ofPair = DATA.pairs?.[pair] ?? 0
   const inAll = ofPair > n ? `; ${figure(ofPair)} of this kind in all` : ''
-  return `${figure(n)} of ${figure(all)} ${things()}${rest}${inAll}`
+  return `${figure(n)} of ${things(all)}${rest}${inAll}`
 }
 
 function draw() {
@@ -378,8 +379,7 @@ function goToAddress() {
   if (!/^(\w+-)?\d+$/.test(name)) return
   const rows = rowsCalled(name)
   const several = rows.map(row => `#${nameOf(row)}`).join(' or ')
-  const among = `the ${figure(DATA.rows.length)} ${things()} that are here`
-  if (rows.length === 0) tellOf(`There is no picture #${name} among ${among}.`)
+  if (rows.length === 0) tellOf(`There is no picture #${name} here, among ${things(DATA.rows.length)}.`)
   else if (rows.length > 1) tellOf(`There are several pictures #${name}: say which, ${several}.`)
   else openInGallery(rows[0])
 }
