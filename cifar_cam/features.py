@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/features.html.md"""
 __all__ = []
 
 # %% ../nbs/18_features.ipynb #6089cf38
-import hashlib, json
+import hashlib, itertools, json
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from weakref import WeakKeyDictionary
@@ -299,6 +299,77 @@ def plot_similar(self:CAMInterpretation,
         for ax,o,seen in zip(row[1:], near.itertuples(), _pictures_at(dl, near['index'].tolist())):
             _tile(ax, seen, _wrapped([as_text(o.label), f'{o.similarity:.3f}'], 22))
     return _done(fig)
+
+# %% ../nbs/18_features.ipynb #de0bc622
+def _small(dl):
+    "The pictures of the loader `dl` at 32x32, uint8"
+    def small(ims): return ims if ims.shape[1:3]==(32,32) else np.stack([Image.fromarray(o).resize((32,32), Image.Resampling.BOX) for o in ims])
+    if isinstance(dl, ArrayDL): return np.concatenate([small(o) for o in np.array_split(dl.images, 1+len(dl.images)//2**12)])
+    with no_random(): return np.concatenate([small(pictures_of(dl, b[0])) for b in dl])
+
+def _tensors(ims): return torch.from_numpy(np.array(ims)).permute(0,3,1,2).float()
+
+def _patterns(ims, n=8):
+    "What is light and what is dark in pictures, as `n`x`n` pixels: whatever the brightness and the contrast"
+    parts = [F.adaptive_avg_pool2d(_tensors(o), n).flatten(1) for o in np.array_split(ims, 1+len(ims)//2**12)]
+    return torch.cat([o-o.mean(1, keepdim=True) for o in parts])
+
+# %% ../nbs/18_features.ipynb #8f6487b0
+def _details(x): return x-F.avg_pool2d(F.pad(x, (2,2,2,2), mode='replicate'), 5, 1)
+
+def _correlation(a, b):
+    a,b = (o.flatten(1)-o.flatten(1).mean(1, keepdim=True) for o in (a,b))
+    return (a*b).sum(1)/(a.norm(dim=1)*b.norm(dim=1)).clamp(min=1e-6)
+
+def _sameness(a, b, far=2):
+    "How alike pictures are, pair by pair, at the best of all moves by up to `far` pixels: the lesser of the two correlations"
+    n,best = a.shape[-1]-2*far,torch.full((len(a),), -1.)
+    da,db = [o[...,far:-far,far:-far] for o in (a,_details(a))],_details(b)
+    for y,x in itertools.product(range(2*far+1), repeat=2):
+        both = [_correlation(o, p[...,y:y+n,x:x+n]) for o,p in zip(da, (b,db))]
+        best = torch.maximum(best, torch.minimum(*both))
+    return best
+
+# %% ../nbs/18_features.ipynb #5b645aef
+def _labels_of(dl):
+    "Labels of the pictures of `dl`, in order"
+    with no_random(): return torch.cat([b[1].flatten().cpu() for b in dl]).as_subclass(Tensor).long()
+
+def _pairs(a, b, k, keep):
+    "Candidates: indices into the pictures `a` and `b`, and whether mirrored, of those of the `k` nearest patterns that `keep` allows"
+    fs,res = _patterns(b),[]
+    for flip in False,True:
+        sims,ids = _nearest(_patterns(a[:,:,::-1] if flip else a), fs, k)
+        i,r = ((sims>.7)&keep(torch.arange(len(a))[:,None], ids)).nonzero(as_tuple=True)
+        res.append(torch.stack([i,ids[i,r],torch.full_like(i, flip)]))
+    return torch.cat(res, 1)
+
+def _same(a, b, pairs, least):
+    "Those of the candidates `pairs` that are nearly the same, each once, and how alike they are"
+    sure = torch.cat([_sameness(torch.where(f[:,None,None,None]>0, _tensors(a[i]).flip(3), _tensors(a[i])), _tensors(b[j]))
+                      for i,j,f in (o.unbind() for o in pairs.split(1024, 1))] or [torch.empty(0)])
+    t = pd.DataFrame(pairs.T.numpy(), columns=['i','j','mirrored']).assign(mirrored=pairs[2].numpy()>0, sameness=sure.numpy())
+    return t[t.sameness>=least].sort_values(['sameness','i','j'], ascending=[False,True,True]).drop_duplicates(['i','j'])
+
+# %% ../nbs/18_features.ipynb #4eddb8d5
+@patch
+def duplicates(self:CAMInterpretation,
+    least:float=.8, # How alike, -1 to 1, so that two pictures are nearly the same; drawings and digits need more
+    k:int=3 # Of how many candidates, the nearest by their patterns, for each picture
+) -> pd.DataFrame: # set, file, label, other (a training picture), other_label, mirrored, sameness: the lesser correlation
+    "Pictures of this set that are nearly the same as training pictures, and training pictures that are there twice with two labels"
+    check_args((partial(is_number, least=-1, most=1),'a number, -1 to 1'), least=least)
+    check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
+    dl,train = self.dl,_plain(self.learn, self.learn.dls.train)
+    ys,names,b = _labels_of(train),list(file_names(train, self.learn.dls.path)),_small(train)
+    two = _same(b, b, _pairs(b, b, k+1, lambda i,j: ys[i]!=ys[j]), least)
+    tables = [('train',two[two.i<two.j],names,ys)]
+    if not _same_pictures(self, names):
+        a = _small(dl)
+        tables = [('own',_same(a, b, _pairs(a, b, k, lambda i,j: j>=0), least),self.table.file.tolist(),self.targs)]+tables
+    def words(ids, ys): return [self.vocab[o] for o in ys[ids.tolist()].tolist()]
+    return pd.concat([pd.DataFrame(dict(set=s, file=[own[i] for i in t.i], label=words(t.i, y), other=[names[j] for j in t.j],
+        other_label=words(t.j, ys), mirrored=t.mirrored.tolist(), sameness=t.sameness.tolist())) for s,t,own,y in tables], ignore_index=True)
 
 # %% ../nbs/18_features.ipynb #3ef685a5
 document(__name__)

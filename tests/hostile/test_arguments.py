@@ -206,7 +206,7 @@ door('interp[]', lambda idxs: W.interp[idxs], lambda: dict(idxs=[0]), idxs='idxs
 door('misclassified', lambda **k: W.interp.misclassified(**k), dict, k='whole?', by='word', actual='klass', predicted='klass')
 door('confused', lambda **k: W.interp.confused(**k), lambda: dict(actual='a', predicted='b'), k='whole?', actual='klass', by='word')
 door('similar', lambda **k: W.interp.similar(**k), lambda: dict(idx=[0], k=1), idx='idxs', to='word', k='whole')
-door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1), 
+door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1),
      idx='idxs', to='word', k='whole', figsize='figsize')
 door('calibration', lambda **k: W.interp.calibration(**k), dict, n_bins='whole')
 door('ece', lambda **k: W.interp.ece(**k), dict, n_bins='whole')
