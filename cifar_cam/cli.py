@@ -72,7 +72,7 @@ _size = _shown(partial(whole, least=16, most=512, what='16 to 512 pixels'), 'PIX
 _share = _shown(partial(above_0, below=1, what='a number between 0 and 1, such as 0.2'), 'X')
 _flip,_file,_data,_arch = _shown(_yes_no, '{yes,no}'),_shown(str, 'FILE'),_shown(str, 'DATA'),_shown(str, 'NAME')
 _k = _shown(partial(whole, most=100, what='1 to 100; predictions.csv has all'), 'N')
-_mistakes = _shown(partial(whole, least=0, most=1000, what='1 to 1000, or 0 for no report'), 'N')
+_mistakes = _shown(partial(whole, least=0, most=2000, what='1 to 2000, or 0 for no report'), 'N')
 
 # %% ../nbs/24_cli.ipynb #349d2272
 def _kept(learn):
@@ -193,7 +193,7 @@ def run(
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps
     target:_shown(str, 'CLASS')='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
-    mistakes:_mistakes=100, # Mistakes in report.html; 0: no report
+    mistakes:_mistakes=None, # Mistakes in report.html; by default all up to 2000, or 200 of pictures above 64x64; 0: no report
     faithfulness:store_true=False, # Measure in the report how far each map shows what the network used, which takes longer than the rest
     **kwargs
 ):
@@ -304,7 +304,7 @@ def explain(
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps
     target:_shown(str, 'CLASS')='predicted', # Class of the maps: predicted, actual, both, contrast (the one against the other), or a class
-    mistakes:_mistakes=100, # Mistakes in report.html; 0: no report
+    mistakes:_mistakes=None, # Mistakes in report.html; by default all up to 2000, or 200 of pictures above 64x64; 0: no report
     export:_dir='', # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     out:_dir='', # Folder to write into; by default that of the run
     faithfulness:store_true=False # Measure in the report how far each map shows what the network used, which takes longer than the rest

@@ -283,7 +283,7 @@ class ArrayDL(TfmdDL):
         msg = f'{len(images):,} images for {len(dataset):,} items of the data set: give the pictures of all, in the same order'
         if len(images)!=len(dataset): raise ValueError(msg)
         self.images,self.seed,self.epoch_seed = images,seed,seed
-        self._targets = None
+        self._known = {}   # the classes of all pictures, once they are asked for
         super().__init__(dataset, **kwargs)
         self.restart()
 
@@ -298,7 +298,9 @@ class ArrayDL(TfmdDL):
         ours = dataset in (None, self.dataset) or 'images' in kwargs
         if ours: kwargs = dict(images=self.images, seed=self.seed) | kwargs
         else: cls = cls or TfmdDL
-        return super().new(dataset, cls, **kwargs)
+        res = super().new(dataset, cls, **kwargs)
+        if dataset in (None, self.dataset): res._known = self._known
+        return res
 
 # %% ../nbs/04_data.ipynb #a05ede47
 @patch
@@ -337,8 +339,8 @@ def whole(self:ArrayDL):
 @patch(as_prop=True)
 def targets(self:ArrayDL):
     "The classes of all pictures, as one tensor"
-    if self._targets is None: self._targets = torch.stack([tensor(o) for o in self.dataset.tls[1]])
-    return self._targets
+    if not self._known: self._known['targets'] = torch.stack([tensor(o) for o in self.dataset.tls[1]])
+    return self._known['targets']
 
 # %% ../nbs/04_data.ipynb #2ce70579
 def _batch(x, y): return TensorImage(torch.from_numpy(x).permute(0,3,1,2)),TensorCategory(torch.from_numpy(y))

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/report.html.md"""
 __all__ = ['PagePath', 'check_explain', 'explain_run']
 
 # %% ../nbs/19_report.ipynb #2fc7be9c
-import base64, hashlib, io
+import base64, hashlib, io, matplotlib as mpl
 from datetime import date as Date
 from importlib.util import find_spec
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from .checkpoint import versions
 from .classes import *
 from .trace import *
 from .maps import *
+from .maps import _resize
 from .cam import *
 from .faith import centred_blob
 from .faith import _checked, _probs, _road
@@ -34,11 +35,15 @@ from .interp import _at_once
 from .gallery import *
 
 # %% ../nbs/19_report.ipynb #e565272d
-def _uri(a):
-    "An array (height x width x 3 or 4, uint8) as the address of a picture"
+def _webp(a, lossless=True):
+    "An array (height x width, or that x 3; uint8) as the bytes of a picture"
     f = io.BytesIO()
-    Image.fromarray(a).save(f, 'webp', lossless=max(a.shape[:2])<=64, quality=85, method=2)   # no larger than by the usual 4, and quicker
-    return 'data:image/webp;base64,'+base64.b64encode(f.getvalue()).decode()
+    Image.fromarray(a).save(f, 'webp', lossless=lossless, quality=85, method=2)   # no larger than by the usual 4, and quicker
+    return f.getvalue()
+
+def _uri(b):
+    "The bytes of a picture as its address"
+    return 'data:image/webp;base64,'+base64.b64encode(b).decode()
 
 # %% ../nbs/19_report.ipynb #a2b8c4de
 _ink = '#010203'
@@ -85,14 +90,89 @@ def _page_size(size, side=160):
     share = min(1, side/max(size))
     return tuple(round(o*share) for o in size)
 
-def _look(looks, i): return {k: _uri(v[i]) for k,v in looks.items()}
+def _small(pictures, size):
+    "Pictures at another height and width"
+    if pictures.shape[1:3]==tuple(size): return pictures
+    return np.stack([np.asarray(Image.fromarray(o).resize(size[::-1], Image.Resampling.BOX)) for o in pictures])
 
-def _tiles(maps, layer, size):
-    "For each map of a layer its status and, where there is something to see, how it looks"
-    cells = maps[layer].shape[1:]
-    looks = dict(smooth=maps.rgba(layer, size))
-    if cells[0]<size[0]: looks['cells'] = maps.rgba(layer, cells, native=True)
-    return [dict(status=s) | (_look(looks, i) if s=='ok' else {}) for i,s in enumerate(maps.status[layer])]
+# %% ../nbs/19_report.ipynb #32b9f4fb
+def _signed(maps, layer, size):
+    "Signed maps, each by itself scaled to -1 to 1, or 0 where there is nothing to see"
+    ms = np.stack([m if s=='ok' else np.zeros_like(m) for m,s in zip(maps[layer], maps.status[layer])])
+    top = np.abs(ms).max((1,2), keepdims=True)
+    return _resize(ms/np.where(top>0, top, 1), size)
+
+def _levels(maps, layer, size, signed=False):
+    "The maps of a layer as a page keeps them: n x height x width, uint8, in the layer's cells, or in `size` if that is less"
+    size = tuple(map(min, maps[layer].shape[1:], size))
+    step = 5 if math.prod(size)>256 else 1
+    def steps(v, top): return (step*np.round(v*top/step)).astype(int)
+    v = 128+steps(_signed(maps, layer, size), 125) if signed else steps(maps.heat(layer, size), 255)
+    return v.astype(np.uint8)
+
+# %% ../nbs/19_report.ipynb #14681aef
+def _places(sizes, height):
+    "Where maps of `sizes` (height and width by name) stand: x, y, width and height; and the width of all"
+    x,y,wide,places = 0,0,0,{}
+    for k,(h,w) in sizes.items():
+        if y+h>height: x,y,wide = x+wide,0,0
+        places[k] = x,y,w,h
+        y,wide = y+h,max(wide, w)
+    return places,x+wide
+
+# %% ../nbs/19_report.ipynb #4d544de8
+def _of(maps, f): return {l: f(l) for l in maps.layers}
+
+class _Strips:
+    "Pictures with their maps, for a page to draw: `pictures` and `maps`, n x height x width, `status` by kind and layer, and `layout`"
+    def __init__(self,
+        pictures, # n x height x width x 3, uint8
+        maps:dict, # `CamMaps` by kind
+        signed=('contrast',), # Kinds that are shown with their sign
+        side=160 # Pixels on the page, at most
+    ):
+        size = _page_size(pictures.shape[1:3], side)
+        all_maps = {(o,l): _levels(m, l, size, o in signed) for o,m in maps.items() for l in m.layers}
+        height = max(size[0], *(o.shape[1] for o in all_maps.values()))
+        places,width = _places({k: o.shape[1:] for k,o in all_maps.items()}, height)
+        self.pictures,self.maps = _small(pictures, size),np.zeros((len(pictures),height,width), np.uint8)
+        for k,(x,y,w,h) in places.items(): self.maps[:,y:y+h,x:x+w] = all_maps[k]
+        self.status = {o: m.status for o,m in maps.items()}
+        self.layout = dict(picture=size[::-1], maps=(width,height), signed=[o for o in maps if o in signed],
+                           places={o: _of(m, lambda l: places[o,l]) for o,m in maps.items()},
+                           cells={o: _of(m, lambda l: 'x'.join(map(str, m[l].shape[1:]))) for o,m in maps.items()})
+
+    def __len__(self): return len(self.pictures)
+
+# %% ../nbs/19_report.ipynb #6720f634
+@patch
+def image(self:_Strips, i):
+    "Strip `i` as the bytes of one picture without loss: the picture, and its maps to the right of it"
+    a,b = self.pictures[i],np.repeat(self.maps[i][...,None], 3, -1)
+    tall = lambda o: np.pad(o, ((0,len(b)-len(o)),(0,0),(0,0)))
+    return _webp(np.concatenate([tall(a), b], 1))
+
+def _sheet(a, columns=8):
+    "Pictures in rows of `columns`, as one"
+    a = np.pad(a, ((0,-len(a)%columns),*[(0,0)]*(a.ndim-1)))
+    n,h,w = a.shape[:3]
+    return a.reshape(n//columns, columns, h, w, *a.shape[3:]).swapaxes(1, 2).reshape(n//columns*h, columns*w, *a.shape[3:])
+
+@patch
+def sheets(self:_Strips, per=50, columns=10):
+    "The addresses of a sheet with `per` pictures, and of one with their maps, for all pictures"
+    small = max(self.pictures.shape[1:3])<=64
+    def both(i): return _webp(_sheet(self.pictures[i:i+per], columns), small),_webp(_sheet(self.maps[i:i+per], columns))
+    return [tuple(map(_uri, both(i))) for i in range(0, len(self), per)]
+
+# %% ../nbs/19_report.ipynb #64ec2d2f
+def _colours(alpha=.65):
+    "For each number that a map is kept in, its colour and weight (256 x 4), in letters: by kind of scale"
+    v = np.arange(256)
+    tables = dict(plain=(mpl.colormaps['inferno'](v/255),v/255), signed=(mpl.colormaps['RdBu_r']((v-3)/250),np.abs(v-128)/125))
+    def letters(colour, weight):
+        return base64.b64encode((255*np.c_[colour[:,:3], alpha*weight.clip(0, 1)]).round().astype(np.uint8).tobytes()).decode()
+    return {k: letters(*o) for k,o in tables.items()}
 
 # %% ../nbs/19_report.ipynb #e90b3c75
 @patch
@@ -101,7 +181,8 @@ def _said(self:CAMInterpretation, row, n_probs=20):
     i,p = row.idx,self.preds[row.idx]
     figures = {k: round(float(getattr(row, k)), 4) for k in ('prob','loss','margin')}
     probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:n_probs].tolist()]
-    return dict(idx=i, file=row.file, actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
+    its = dict(idx=i, set=vars(self).get('set_name', ''), file=as_text(row.file))
+    return its | dict(actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
 
 # %% ../nbs/19_report.ipynb #70cf4d92
 def _controls(maps, seed=1):
@@ -121,47 +202,65 @@ def _heats(maps):
     yield from _controls(maps).items()
 
 # %% ../nbs/19_report.ipynb #f18c27ea
-def _of_picture(tiles, i):
-    "The tiles of picture `i`, by kind of evidence and layer"
-    res = defaultdict(dict)
-    for (kind,layer),ts in tiles.items(): res[kind][layer] = ts[i]
-    return res
+def _odd(of, i):
+    "The status of the maps of picture `i`, by layer, where there is nothing to see"
+    return {l: s[i] for l,s in of.items() if s[i]!='ok'}
 
-def _add_road(tiles, learn, x, maps):
-    "Put ROAD on the tiles of `maps`, which are for the predicted class; that of the controls"
-    roads = _roads(learn, x, maps)
-    for k in maps.layers:
-        for tile,r in zip(tiles['predicted',k], roads.pop(k)): tile['road'] = round(float(r), 3)
-    return roads
+def _said_of_maps(status, roads, layers, i):
+    "What is said of the maps of picture `i`: by kind and layer what is not ok, and ROAD by layer"
+    odd = {k: _odd(of, i) for k,of in status.items()}
+    road = {l: round(float(roads[l][i]), 3) for l in layers if l in roads and i<len(roads[l])}
+    said = dict(status={k: v for k,v in odd.items() if v}, road=road)
+    return {k: v for k,v in said.items() if v}
 
 # %% ../nbs/19_report.ipynb #19e5b08d
 @patch
-def _some_mistakes(self:CAMInterpretation, rows, layers, method, faithfulness, doubtful):
-    "What is shown of the mistakes in `rows`, the size of each layer in cells, and ROAD of the controls"
+def _some_mistakes(self:CAMInterpretation, rows, layers, method, measure, doubtful):
+    "What is said of the mistakes in `rows`, their strips, and ROAD of the controls; it is measured for the first `measure`"
     idxs = [r.idx for r in rows]
     maps = self._evidence_maps(idxs, layers, method)
-    own,size = maps['predicted'],_page_size(maps['predicted'].size)
-    tiles = {(o,l): _tiles(m, l, size) for o,m in maps.items() for l in m.layers}
-    measure = ifnone(faithfulness, max(own.size)<=64)
-    controls = _add_road(tiles, self.learn, self.inputs(idxs), own) if measure else {}
-    small = [np.asarray(Image.fromarray(o).resize(size[::-1], Image.Resampling.BOX)) for o in self.pictures(idxs)]
-    mistakes = [self._said(r) | dict(doubtful=r.idx in doubtful, picture=_uri(o), maps=_of_picture(tiles, i))
-                for i,(r,o) in enumerate(zip(rows, small))]
-    return mistakes,{l: 'x'.join(map(str, own[l].shape[1:])) for l in own.layers},controls
+    strips,own = _Strips(self.pictures(idxs), maps),maps['predicted']
+    n = min(measure, len(idxs))
+    few = own if n==len(idxs) or not n else self.cams(idxs[:n], layers, method)
+    roads = _roads(self.learn, self.inputs(idxs[:n]), few) if n else {}
+    said = [self._said(r) | dict(doubtful=r.idx in doubtful) | _said_of_maps(strips.status, roads, own.layers, i) for i,r in enumerate(rows)]
+    return said,strips,{k: o for k,o in roads.items() if k not in own.layers}
 
 @patch
-def _gallery_data(self:CAMInterpretation, k, *args):
-    "What is shown of the `k` worst mistakes, the size of each layer in cells, and the mean ROAD of the controls"
-    rows = list(self.misclassified(k).itertuples())
-    if not rows: return [],{},None
-    at_once = _at_once(self.inputs(rows[0].idx).shape[-2:])
-    mistakes,cells,roads = zip(*[self._some_mistakes(o, *args) for o in chunked(rows, at_once)])
-    controls = {k: float(np.concatenate(L(roads).itemgot(k)).mean()) for k in roads[0]}
-    return sum(mistakes, []),cells[0],controls or None
+def _gallery_data(self:CAMInterpretation, k, layers, method, faithfulness, doubtful, n_road=100):
+    "What is said of the `k` worst mistakes, their sheets, the layout of their strips, and the mean ROAD of the controls"
+    rows,said,sheets,roads = list(self.misclassified(k).itertuples()),[],[],[]
+    if not rows: return [],dict(per=1, columns=10, pictures=[], maps=[]),None,None
+    size = tuple(self.inputs(rows[0].idx).shape[-2:])
+    per,n = min(50, _at_once(size)),n_road*(max(size)<=64) if faithfulness is None else faithfulness*len(rows)
+    for part in watched(list(chunked(rows, per*max(1, min(_at_once(size), 500)//per))), 'drawing maps'):
+        more,strips,road = self._some_mistakes(part, layers, method, max(n-len(said), 0), doubtful)
+        said,sheets,roads = said+more,sheets+strips.sheets(per, columns=10),roads+[road]
+    pictures,maps = zip(*sheets)
+    controls = {k: float(np.concatenate(L(o for o in roads if o).itemgot(k)).mean()) for k in roads[0]}
+    return said,dict(per=per, columns=10, pictures=pictures, maps=maps),strips.layout,controls or None
+
+# %% ../nbs/19_report.ipynb #f9067562
+def _layer_words(layers, stages):
+    "Layers in words, by name: one that is but numbers is told by its place among the `stages`"
+    def words(k):
+        if re.search('[^0-9.]', k): return k
+        return f'stage {stages.index(k)+1} ({k})' if k in stages else f'layer {k}'
+    return {k: words(k) for k in layers}
+
+@patch
+def _words_of_layers(self:CAMInterpretation, layers):
+    "`_layer_words` of the layers of the network"
+    if all(re.search('[^0-9.]', k) for k in layers): return _layer_words(layers, [])
+    try: stages = usable_layers(self.learn, self.inputs([0]))
+    except ValueError: stages = []   # none but those that were asked for
+    return _layer_words(layers, stages)
 
 # %% ../nbs/19_report.ipynb #c98eb8e3
 _env = Environment(loader=PackageLoader('cifar_cam'), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True)
+
+_env.policies['json.dumps_kwargs'] = {}   # names in their own order, which is that of the lists on the page
 
 def _source(name):
     "The text of a template, as a browser reads its lines"
@@ -183,7 +282,7 @@ def _data_words(data):
     "Which pictures, if that is known"
     if not data.get('fingerprint'): return ''
     n = '{n_train:,} training pictures, {n_valid:,} to validate'.format(**data)
-    if data.get('valid_pct'): n += f', which were held out ({100*data["valid_pct"]:g} %)'
+    if data.get('valid_pct'): n += f', which were held out ({100*data["valid_pct"]:g}\u00a0%)'
     if data.get('n_test'): n += f', {data["n_test"]:,} to test'
     if data.get('labels_used'): n += f'; {_labels_words(data["labels_used"])}'
     return f"{Path(data['path']).name}, {n}; fingerprint {data['fingerprint']}"
@@ -226,7 +325,7 @@ def _doubt_words(self:CAMInterpretation, doubt):
 @patch
 def _class_rows(self:CAMInterpretation):
     "The table of the classes, as it is read: a name and its figures"
-    def percent(v): return '–' if v!=v else f'{v:.1%}'.replace('%', ' %')
+    def percent(v): return '–' if v!=v else f'{v:.1%}'.replace('%', '\u00a0%')
     return [(str(name), [n, right, *map(percent, shares)]) for name,n,right,*shares in self.per_class().itertuples()]
 
 # %% ../nbs/19_report.ipynb #38c7ea12
@@ -240,11 +339,12 @@ def _pairs(cm):
     pairs = {(int(a),int(b)): int(off[a,b]) for a,b in zip(*off.nonzero())}
     return dict(sorted(pairs.items(), key=lambda o: (-o[1],o[0])))
 
-def _weighted(cm):
-    "Each cell of the matrix with the strength of its colour"
-    off = _mistakes_of(cm)
+def _weighted(cm, shown):
+    "Each cell of the matrix with the strength of its colour, and how many of its mistakes are shown, by the two classes"
+    off,seen = _mistakes_of(cm),np.zeros_like(cm)
+    for k,n in shown.items(): seen[k] = n
     strength = (.12+.6*off/max(off.max(), 1)).round(3)
-    return [list(zip(*o)) for o in zip(cm.tolist(), strength.tolist())]
+    return [list(zip(*o)) for o in zip(cm.tolist(), strength.tolist(), seen.tolist())]
 
 # %% ../nbs/19_report.ipynb #f5e91a38
 class PagePath(type(Path())):
@@ -263,41 +363,66 @@ def _about(self:CAMInterpretation, title, today, doubt):
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
     of = [('set',vars(self)['part'])] if vars(self).get('part') else []
-    return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=f'{len(self.table):,}',
+    right,n = self.table.correct,f'{len(self.table):,}'
+    summary = f'{right.mean():.2%} of {n} pictures are right, {(~right).sum():,} are mistakes.'
+    return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=n, summary=summary,
                 cards=self._cards(doubt), doubt=self._doubt_words(doubt),
                 facts=of+_facts(config, today or Date.today().isoformat()))
 
 @patch
-def _figures(self:CAMInterpretation):
-    "Curves, calibration, classes, and what was taken for what"
+def _figures(self:CAMInterpretation, shown):
+    "Curves, calibration, classes, and what was taken for what; `shown` mistakes of each kind are in the gallery"
     cm,history = self.confusion_matrix(),getattr(self.learn, 'history', None)
     curves = _svg(self.learn.plot_curves) if history and history.batches else ''
-    matrix = _weighted(cm) if len(cm)<=40 else None
-    most = [(*o,n) for o,n in _pairs(cm).items()][:40]
+    matrix = _weighted(cm, shown) if len(cm)<=40 else None
+    most = [(*o,n,shown[o]) for o,n in _pairs(cm).items()][:40]
     return dict(curves=curves, calibration=_svg(self.plot_calibration), class_figures=list(self.per_class().columns),
                 class_rows=self._class_rows(), classes=list(map(str, self.vocab)), matrix=matrix, confused=most)
 
 # %% ../nbs/19_report.ipynb #d2f6814a
 @patch
+def _marks_key(self:CAMInterpretation):
+    "What marks are kept under in a browser: it is of these pictures with these labels, and of these weights"
+    data = (vars(self.learn).get('config') or {}).get('data') or {}
+    own = hashlib.sha256(repr((self.table.file.tolist(),self.targs.tolist())).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+    return f"{data.get('fingerprint') or own}-{_checksum(self.learn.model):08x}"
+
+def _gallery_json(vocab, rows, sheets, layout, layers=None, kinds=None, **more):
+    "The data of `gallery.js`; `layers` and `kinds` are words by name"
+    cells = merge(*(layout or dict(cells={}))['cells'].values())
+    return dict(classes=list(map(as_text, vocab)), rows=rows, sheets=sheets, layout=layout, colours=_colours(), kinds=kinds or {},
+                layers={l: dict(words=(layers or {}).get(l, l), cells=o) for l,o in cells.items()}, **more)
+
+@patch
+def _n_shown(self:CAMInterpretation):
+    "How many mistakes are shown if nobody says how many: 2,000, or 200 of large pictures, whose maps take long"
+    return 2000 if max(self.inputs([0]).shape[-2:])<=64 else 200
+
+@patch
 def _gallery_of(self:CAMInterpretation, k, layers, method, faithfulness, doubt):
     "The gallery: what `gallery.html` needs, and the data of `gallery.js`"
     doubtful = set() if doubt is None else set(doubt.idx)
-    mistakes,cells,controls = self._gallery_data(k, layers, method, faithfulness, doubtful)
+    rows,sheets,layout,controls = self._gallery_data(k, layers, method, faithfulness, doubtful)
     pairs = {f'{a},{b}': n for (a,b),n in _pairs(self.confusion_matrix()).items()}
-    data = dict(classes=list(map(str, self.vocab)), layers=list(cells), cells=cells, mistakes=mistakes, pairs=pairs,
-                targets=list(mistakes[0]['maps']) if mistakes else [], n_mistakes=int((~self.table.correct).sum()))
-    h,w = self.inputs([0]).shape[-2:] if mistakes else (1,1)
-    name = getattr(method, '__name__', method)
-    return dict(data=data, controls=controls, evidence=_evidence, aspect=f'{w}/{h}', method=name)
+    kinds = {o: _evidence[o] for o in layout['places']} if rows else {}
+    words = self._words_of_layers(list(layout['places']['predicted'])) if rows else {}
+    data = _gallery_json(self.vocab, rows, sheets, layout, words, kinds if len(kinds)!=1 else dict(predicted='for no class'),
+                         pairs=pairs, n_mistakes=int((~self.table.correct).sum()),
+                         doubtful=any(o['doubtful'] for o in rows), key=self._marks_key())
+    h,w = self.inputs([0]).shape[-2:] if rows else (1,1)
+    kept = 'Marks are kept in this browser, for this run and these labels. labels.csv takes them along.'
+    return dict(data=data, controls=controls, aspect=f'{w}/{h}', method=getattr(method, '__name__', method), kept=kept)
 
 # %% ../nbs/19_report.ipynb #96239360
+_styles,_scripts = ['page.css','report.css','gallery.css'],['draw.js','filter.js','marks.js','gallery.js','start.js']
+
 @patch
 def report(self:CAMInterpretation,
     folder, # Made if it is not there
-    k:int=100, # Mistakes in the gallery, those of largest loss
+    k:int=None, # Mistakes in the gallery, those of largest loss; None: all up to 2,000, or 200 of pictures above 64x64
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`
-    faithfulness:bool=None, # Measure ROAD of each map for the predicted class; None: of pictures up to 64x64
+    faithfulness:bool=None, # Measure ROAD of each map for the predicted class; None: of the worst 100, of pictures up to 64x64
     label_issues:bool=None, # Mark doubtful labels; None: if cleanlab is there
     title:str=None, # None: made from the model's and the data's name
     today:str=None # The date on the page; None: today
@@ -306,9 +431,9 @@ def report(self:CAMInterpretation,
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
     doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
-    gallery = self._gallery_of(k, layers, method, faithfulness, doubt)
-    page = _render('report.html', ['page.css','report.css','gallery.css'], ['gallery.js'],
-                   **self._about(title, today, doubt), **self._figures(), **gallery)
+    gallery = self._gallery_of(ifnone(k, self._n_shown()), layers, method, faithfulness, doubt)
+    shown = Counter((o['actual'],o['predicted']) for o in gallery['data']['rows'])
+    page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt), **self._figures(shown), **gallery)
     fn = file_name('report.html', method)
     with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
     return PagePath(folder)/fn
@@ -344,13 +469,14 @@ def check_explain(
     layers=None, # Layers for the maps
     method:str='gradcam', # Method for the maps
     target='predicted', # Class that the maps are for
-    mistakes:int=100, # Mistakes in the report
+    mistakes:int=None, # Mistakes in the report
     size:int=32 # Height and width of the pictures of a model
 ):
     "`ValueError` if `explain_run` could not do what is asked of it; nothing is written"
     if not is_whole(k, 1, 100): raise ValueError(f'k is {short_repr(k)}: give 1 to 100; predictions.csv has all')
     check_args(allowed.size, size=size)
-    if not is_whole(mistakes, 0, 1000): raise ValueError(f'mistakes is {short_repr(mistakes)}: give 1 to 1000, or 0 for no report')
+    msg = f'mistakes is {short_repr(mistakes)}: give 1 to 2000, or 0 for no report'
+    if mistakes is not None and not is_whole(mistakes, 0, 2000): raise ValueError(msg)
     _check_method(method, target)
     if isinstance(learn, Learner): _check_class(target, learn.dls.vocab)
     if learn is not None and layers: _check_layers(learn, _one_input(learn, size), layers, method)
@@ -376,7 +502,7 @@ def explain_run(
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # One that `cam_methods` lists
     target='predicted', # As for `CAMInterpretation.cams`
-    mistakes:int=100, # Mistakes in report.html; 0: no report
+    mistakes:int=None, # Mistakes in report.html, at most 2,000; 0: no report; None: as for `report`
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     folder=None, # Where to write; None: the run's folder
     faithfulness:bool=False # Measure ROAD of each map in report.html?
@@ -393,14 +519,15 @@ def explain_run(
         tell(f'reading the run in {folder}, and its pictures')
         run = load_run(run)
     check_explain(run, k, layers, method, target, mistakes)
+    n_export = ifnone(mistakes, 100) or k
     tell(f'predicting {len(run.dls.valid_ds):,} pictures')
     interp = CAMInterpretation.from_learner(run)
-    how,n = dict(layers=layers, method=method),len(interp.misclassified())
+    how,n,mistakes = dict(layers=layers, method=method),len(interp.misclassified()),ifnone(mistakes, interp._n_shown())
     def step(words, k, do, /, *args, **kwargs):
         if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
     step('drawing the maps', k, interp.save, folder, k=k, target=target)
     step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness)
-    step('exporting the maps', export and (mistakes or k), interp.export, export, mistakes or k, target=target)
+    step('exporting the maps', export and n_export, interp.export, export, n_export, target=target)
     return interp
 
 # %% ../nbs/19_report.ipynb #efbb2618

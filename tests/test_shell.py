@@ -52,7 +52,7 @@ sys.exit(main(sys.argv[1:]))
     ('trian', 'did you mean train?'), ('explian', 'did you mean explain?'),
     ('run --epochs 0', '--epochs is 0'), ('run --lr fast', '--lr is fast'),
     ('run --size 8', '16 to 512'), ('run --seed -1', '--seed is -1'),
-    ('run --mistakes 1001', '1 to 1000'), ('run --data nosuch', 'no file or folder nosuch'),
+    ('run --mistakes 2001', '1 to 2000'), ('run --data nosuch', 'no file or folder nosuch'),
     ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'),
     ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
     ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),

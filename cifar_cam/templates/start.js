@@ -1,0 +1,2 @@
+// All is there: the gallery begins
+if ($('#tiles')) start()
