@@ -20,7 +20,8 @@ def figures(np, scores, wrong, rounds, seed=1):
     rng,n = np.random.default_rng(seed),len(wrong)
     many = [of(scores[i],wrong[i]) for i in (rng.integers(0, n, n) for _ in range(rounds))]
     ends = np.percentile(many, [2.5,97.5], axis=0).round(4).T.tolist()
-    return {k: dict(value=round(float(v), 4), interval=e) for k,v,e in zip(('first_50','first_100','average_precision'), of(scores, wrong), ends)}
+    names = 'first_50','first_100','average_precision'
+    return {k: dict(value=round(float(v), 4), interval=e) for k,v,e in zip(names, of(scores, wrong), ends)}
 
 def rankings(interp, np):
     "Scores of all pictures by each ranking, the lowest the most doubtful"
@@ -35,8 +36,8 @@ def rankings(interp, np):
 
 @call_parse
 def main(
-    run:str, # A run folder, of CIFAR-10
-    humans:str, # What people saw
+    run:str='', # A run folder, of CIFAR-10
+    humans:str='', # What people saw
     rounds:int=1000, # Of the bootstrap
     out:str='' # JSON file
 ):

@@ -34,7 +34,7 @@ def main(
         _nearest(q, fs, k)
         secs.append(round(time.perf_counter()-t0, 2))
         cpu.append(round(time.process_time()-c0, 2))
-    res = dict(n=n, among=among, width=width, k=k, seconds=secs, cpu_seconds=cpu, peak_bytes=peak()-before, features_bytes=(n+among)*width*4,
-        threads=torch.get_num_threads(), hardware=hardware(torch.device('cpu')), versions=versions())
+    res = dict(n=n, among=among, width=width, k=k, seconds=secs, cpu_seconds=cpu, peak_bytes=peak()-before,
+        features_bytes=(n+among)*width*4, threads=torch.get_num_threads(), hardware=hardware(torch.device('cpu')), versions=versions())
     print(json.dumps(res, indent=2))
     if out: Path(out).write_text(json.dumps(res, indent=2)+'\n')

@@ -305,7 +305,8 @@ def plot_similar(self:CAMInterpretation,
 # %% ../nbs/18_features.ipynb #de0bc622
 def _small(dl):
     "The pictures of the loader `dl` at 32x32, uint8"
-    def small(ims): return ims if ims.shape[1:3]==(32,32) else np.stack([Image.fromarray(o).resize((32,32), Image.Resampling.BOX) for o in ims])
+    def one(a): return a if a.shape[:2]==(32,32) else np.asarray(Image.fromarray(a).resize((32,32), Image.Resampling.BOX))
+    def small(ims): return np.stack(list(map(one, ims)))
     if isinstance(dl, ArrayDL): return np.concatenate([small(o) for o in np.array_split(dl.images, 1+len(dl.images)//2**12)])
     with no_random(): return np.concatenate([small(pictures_of(dl, b[0])) for b in dl])
 
@@ -348,19 +349,21 @@ def _pairs(a, b, k, keep):
 
 def _same(a, b, pairs, least):
     "Those of the candidates `pairs` that are nearly the same, each once, and how alike they are"
-    sure = torch.cat([_sameness(torch.where(f[:,None,None,None]>0, _tensors(a[i]).flip(3), _tensors(a[i])), _tensors(b[j]))
-                      for i,j,f in (o.unbind() for o in pairs.split(1024, 1))] or [torch.empty(0)])
+    def sure(i, j, f):
+        x = _tensors(a[i])
+        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), _tensors(b[j]))
+    sure = torch.cat([sure(*o) for o in pairs.split(1024, 1)] or [torch.empty(0)])
     t = pd.DataFrame(pairs.T.numpy(), columns=['i','j','mirrored']).assign(mirrored=pairs[2].numpy()>0, sameness=sure.numpy())
     return t[t.sameness>=least].sort_values(['sameness','i','j'], ascending=[False,True,True]).drop_duplicates(['i','j'])
 
 # %% ../nbs/18_features.ipynb #4eddb8d5
 @patch
 def duplicates(self:CAMInterpretation,
-    least:float=.8, # How alike, -1 to 1, so that two pictures are nearly the same; drawings and digits need more
+    least:float=.8, # How alike, 0 to 1, so that two pictures are nearly the same; drawings and digits need more
     k:int=3 # Of how many candidates, the nearest by their patterns, for each picture
 ) -> pd.DataFrame: # set, file, label, other (a training picture), other_label, mirrored, sameness: the lesser correlation
     "Pictures of this set that are nearly the same as training pictures, and training pictures that are there twice with two labels"
-    check_args((partial(is_number, least=-1, most=1),'a number, -1 to 1'), least=least)
+    check_args((partial(is_number, most=1),'a number, 0 to 1'), least=least)
     check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
     dl,train = self.dl,_plain(self.learn, self.learn.dls.train)
     ys,names,b = _labels_of(train),list(file_names(train, self.learn.dls.path)),_small(train)
@@ -370,8 +373,9 @@ def duplicates(self:CAMInterpretation,
         a = _small(dl)
         tables = [('own',_same(a, b, _pairs(a, b, k, lambda i,j: j>=0), least),self.table.file.tolist(),self.targs)]+tables
     def words(ids, ys): return [self.vocab[o] for o in ys[ids.tolist()].tolist()]
-    return pd.concat([pd.DataFrame(dict(set=s, file=[own[i] for i in t.i], label=words(t.i, y), other=[names[j] for j in t.j],
-        other_label=words(t.j, ys), mirrored=t.mirrored.tolist(), sameness=t.sameness.tolist())) for s,t,own,y in tables], ignore_index=True)
+    def table(s, t, own, y): return pd.DataFrame(dict(set=s, file=np.array(own, object)[t.i], label=words(t.i, y),
+        other=np.array(names, object)[t.j], other_label=words(t.j, ys), mirrored=t.mirrored.tolist(), sameness=t.sameness.tolist()))
+    return pd.concat(list(itertools.starmap(table, tables)), ignore_index=True)
 
 # %% ../nbs/18_features.ipynb #664d4020
 def _own(p, y): return p[np.arange(len(y)),y]
@@ -484,6 +488,7 @@ def _votes(q, fs, ys, c, k=20, own=False):
 def _strength(labels, probs, quality, share=.01, seed=1):
     "Of labels changed at random, a `share` of all, the part that `quality` has among as many of the lowest"
     n,c = probs.shape
+    if c<2: return 0.
     some,rng,found = max(1, round(n*share)),np.random.default_rng(seed),[]
     for _ in range(min(100, max(5, 500//some))):
         idx,ys = rng.choice(n, some, replace=False),labels.copy()
@@ -543,7 +548,7 @@ def _doubt_said(n, k, part, changed):
 
 @patch
 def label_issues(self:CAMInterpretation,
-    of:str='own', # 'own', the pictures that the predictions are of, or 'train', judged by a classifier on features that did not see their labels
+    of:str='own', # The pictures that the predictions are of; or 'train', judged by a classifier on features that did not see the labels
     by:str='normalized_margin', # As for `label_quality`; or 'combined', 'neighbours', 'confident_learning' (cleanlab)
     probs=None, # Of that set, pictures x classes, by networks that did not see them, as `cross_validate` gives; None: see `of`
     most:float=.01 # The share of the pictures that may be doubtful; None: all pictures are ranked, and nothing is left out
@@ -568,7 +573,7 @@ def label_issues(self:CAMInterpretation,
 
 # %% ../nbs/18_features.ipynb #f4089f39
 def read_humans(
-    fn # What this function gave, or a CSV with the columns file and humans_top, the class that most people chose, and perhaps mturk_given, how many of five took the label
+    fn # A CSV with the columns file, humans_top and perhaps mturk_given; or what this function gave
 ) -> pd.DataFrame: # Indexed by file
     "What people saw in pictures; `ValueError` for a file that does not say it"
     if isinstance(fn, pd.DataFrame): return fn
@@ -586,7 +591,7 @@ def read_humans(
 @patch
 def people_disagree(self:CAMInterpretation,
     humans # A file, or what `read_humans` gives
-) -> pd.DataFrame: # As `table`, of pictures that people saw: other (they chose another class), refused (fewer than three of five took the label)
+) -> pd.DataFrame: # Pictures of `table` that people saw: other (they chose another class), refused (fewer than 3 of 5 took the label)
     "On which pictures people, too, disagree with the label"
     h = read_humans(humans)
     t = self.table.join(h, on='file', how='inner')
