@@ -309,17 +309,20 @@ def explain(
     mistakes:_mistakes=None, # Mistakes in report.html; by default all up to 2000, or 200 of pictures above 64x64; 0: no report
     export:_dir='', # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     out:_dir='', # Folder to write into; by default that of the run
-    faithfulness:store_true=False # Measure in the report how far each map shows what the network used, which takes longer than the rest
+    faithfulness:store_true=False, # Measure in the report how far each map shows what the network used, which takes longer than the rest
+    humans:_file='' # A CSV of what people saw, with columns file and humans_top: the report says in how many mistakes they, too, disagree
 ):
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
     folder,layers = _newest() if folder is None else folder,_layers(layers)
     _check_maps(method, target, layers, _vocab(folder))
     msg = f'export {export}: it is there already, give a new folder'
     if export and os.path.exists(export): raise ValueError(msg)
+    msg = f'no file {humans}:{_near(humans)} give `humans` a CSV with the columns file and humans_top'
+    if humans and not os.path.isfile(os.path.expanduser(humans)): raise ValueError(msg)
     from cifar_cam.report import explain_run
     to,names = Path(out or folder),_names(method, target)
     before = _times(to, names)
-    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness)
+    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness, humans or None)
     return _summary(interp, names, to, before)
 
 # %% ../nbs/24_cli.ipynb #47c2815f
