@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/cifar_cam/compare.html.md"""
 # %% auto #0
 __all__ = ['Comparison', 'compare']
 
-# %% ../nbs/21_compare.ipynb #7e817e3c
+# %% ../nbs/21_compare.ipynb #fa55e83d
 import hashlib, json
 from html import escape
 from scipy.optimize import brentq
@@ -20,8 +20,10 @@ from .run import *
 from .run import _config
 from .classes import *
 from .trace import *
+from .maps import *
+from .cam import *
 from .interp import *
-from .gallery import _done, _wrapped
+from .gallery import _done, _evidence, _tile, _wrapped
 
 # %% ../nbs/21_compare.ipynb #38dccb3f
 def _interval(b, c, n, level=.95):
@@ -290,14 +292,14 @@ def lines(self:Comparison):
     same = {n: _checksum(o.learn.model)==_checksum(first_[1].learn.model) for n,o in others}
     return [_verdict(self.table, self.results.loc[n], first_[0], n, len(others)>1, same[n]) for n,_ in others]
 
-# %% ../nbs/21_compare.ipynb #a3234112
+# %% ../nbs/21_compare.ipynb #72a7f87f
 @patch
-def _rows(self:Comparison, kind, run):
-    "The rows of the table that are of the `kind` for `run`, the most telling first"
+def _most_telling(self:Comparison, kind, run=1):
+    "The rows of the table that are of the `kind` for `run`, the most telling first; None: of those that are repaired or new"
     name,t = self._name(run),self.table
     before,after = t[f'prob_actual_{self.names[0]}'],t[f'prob_actual_{name}']
     by = before+after if kind=='common' else -(before-after).abs()
-    mine = t[f'kind_{name}']==kind
+    mine = t[f'kind_{name}'].isin([kind] if kind else ['repaired','new'])
     return t.loc[by[mine].sort_values(kind='stable').index]
 
 @patch
@@ -305,21 +307,21 @@ def repaired(self:Comparison,
     run=1 # A name or a number, where several are compared with the first one
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that the first run got wrong and this one gets right, the largest change first"
-    return self._rows('repaired', run)
+    return self._most_telling('repaired', run)
 
 @patch
 def new(self:Comparison,
     run=1 # As for `repaired`
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that the first run got right and this one gets wrong, the largest change first"
-    return self._rows('new', run)
+    return self._most_telling('new', run)
 
 @patch
 def common(self:Comparison,
     run=1 # As for `repaired`
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that both get wrong, those first of which they are surest"
-    return self._rows('common', run)
+    return self._most_telling('common', run)
 
 # %% ../nbs/21_compare.ipynb #6a789c18
 @patch
@@ -334,6 +336,27 @@ def by_class(self:Comparison,
         accs = {f'accuracy_{k}': its[f'correct_{k}'].mean() for k in (first_,name)}
         rows.append(dict(n=len(its)) | accs | _against(its[f'kind_{name}']))
     return pd.DataFrame(rows, index=pd.Index(list(map(as_text, self.interps[0].vocab)), name='class'))
+
+# %% ../nbs/21_compare.ipynb #58ad8447
+@patch
+def plot_by_class(self:Comparison,
+    run=1, # As for `repaired`
+    k:int=20, # Classes at most, those that changed most
+    figsize=None # Inches; None: to fit
+) -> plt.Figure:
+    "How much better or worse each class got, in percentage points, with its interval of level 95 %"
+    check_args(allowed.whole, k=k)
+    check_args(or_none(allowed.figsize), figsize=figsize)
+    t = self.by_class(run)
+    t = t[t.n>0].sort_values('difference', key=lambda o: o.abs(), ascending=False)[:k].sort_values('difference')
+    fig,ax = plt.subplots(figsize=figsize or (5.5, .28*len(t)+1.1), layout='constrained')
+    ax.axvline(0, color='grey', lw=.8)
+    ax.hlines(range(len(t)), 100*t.from_, 100*t.to, color='#0072B2', lw=1.5)
+    ax.plot(100*t.difference, range(len(t)), 'o', color='#0072B2', ms=5)
+    ax.set(yticks=range(len(t)), yticklabels=t.index, xlabel=f'{self._name(run)} minus {self.names[0]}, percentage points')
+    ax.spines[['top','right','left']].set_visible(False)
+    ax.tick_params('y', length=0)
+    return _done(fig)
 
 # %% ../nbs/21_compare.ipynb #fc91fa47
 def _flat(d, before=''):
@@ -364,6 +387,73 @@ def differs(self:Comparison) -> pd.DataFrame: # A row a setting, a column a run
     keys = L(its).map(list).concat().unique()
     t = pd.DataFrame(its, index=self.names, columns=keys).T.rename_axis('setting').fillna('–')
     return t[t.nunique(axis=1)>1]
+
+# %% ../nbs/21_compare.ipynb #4fe0f58f
+def _its_class(target, vocab):
+    "A class by its name, for all networks; words stay words"
+    two = isinstance(target, str) and target in ('both','contrast')
+    check_value('target', target, lambda _: not two, "'predicted', 'actual' or a class: there is one map a network and layer")
+    if isinstance(target, str) and target in ('predicted','actual'): return target
+    return as_text(vocab[class_index(target, vocab)])
+
+@patch
+def _maps(self:Comparison, rows, names, layers, method, target):
+    "Maps of the pictures in `rows` of the table, by the runs called `names`"
+    target,res = _its_class(target, self.interps[0].vocab),{}
+    for name in names:
+        o,ids = self.interps[self.names.index(name)],rows[f'idx_{name}'].tolist()
+        whole = cam_class(method).__name__=='FullGrad'
+        last = None if layers is not None or whole else usable_layers(o.learn, o.inputs(ids[:1]))[-1:]
+        res[name] = o.cams(ids, ifnone(layers, last), method, target)
+    return res
+
+# %% ../nbs/21_compare.ipynb #cc10ccb3
+def _map_column(axs, maps, layer, ims, rows, name, native):
+    "The maps of a run's layer, from top to bottom, each with what the run says: blue if that is right, orange if not"
+    for ax,im,r,status in zip(axs, maps.overlay(ims, layer, native=native), rows.to_dict('records'), maps.status[layer]):
+        _tile(ax, im, '')
+        said = [f'{r["predicted_"+name]} {r["prob_"+name]:.0%}'] + [status]*(status!='ok')
+        ax.set_xlabel(_wrapped(said, 18), fontsize=7, color='#0072B2' if r['correct_'+name] else '#D55E00')
+    axs[0].set_title(_wrapped([name, f'{layer}, {"x".join(map(str, maps[layer].shape[1:]))}'], 18), fontsize=8)
+
+def _no_pictures(words):
+    "A figure that says that there is nothing to show"
+    fig,ax = plt.subplots(figsize=(6,1.5))
+    ax.text(.5, .5, words, ha='center', va='center')
+    ax.axis('off')
+    return _done(fig)
+
+# %% ../nbs/21_compare.ipynb #cdb27811
+@patch
+def plot_cams(self:Comparison,
+    k:int=6, # How many pictures
+    kind:str=None, # 'repaired', 'new' or 'common'; None: those of the first two, mixed
+    run=1, # As for `repaired`
+    layers=None, # As for `cam`, of both networks; None: the last stage of each that is larger than 1x1
+    method:str='gradcam', # As for `cam`
+    target='predicted', # 'predicted', 'actual', or a class
+    native:bool=False, # Show each layer's own cells, instead of a smooth enlargement
+    figsize=None # Inches; None: to fit
+) -> plt.Figure:
+    "A row a picture: the picture, then where the first network looked, and where the other one did"
+    check_args(allowed.whole, k=k)
+    check_args(allowed.flag, native=native)
+    check_args(or_none(allowed.figsize), figsize=figsize)
+    check_value('kind', kind, lambda o: o is None or isinstance(o, str) and o in _kinds[:3], "'repaired', 'new', 'common', or None")
+    names,rows = [self.names[0],self._name(run)],self._most_telling(kind, run).head(k)
+    if not len(rows): return _no_pictures(f'no mistakes that are {kind or "repaired or new"} among {len(self.table):,} pictures')
+    maps = self._maps(rows, names, layers, method, target)
+    ims = {n: self.interps[self.names.index(n)].pictures(rows[f'idx_{n}'].tolist()) for n in names}
+    cols = [(n,l) for n,m in maps.items() for l in m.layers]
+    size = figsize or (1.4*len(cols)+3, 1.55*len(rows)+.8)
+    fig,axs = plt.subplots(len(rows), len(cols)+1, figsize=size, layout='constrained', squeeze=False)
+    for ax,im,r in zip(axs[:,0], ims[names[0]], rows.to_dict('records')):
+        _tile(ax, im, '')
+        said = [f'{r["actual"]}, {r["kind_"+names[1]]}', f'#{r["idx_"+names[0]]} {Path(r["file"]).name}']
+        ax.set_ylabel(_wrapped(said, 18), rotation=0, ha='right', va='center', fontsize=8)
+    for col,(n,l) in zip(axs.T[1:], cols): _map_column(col, maps[n], l, ims[n], rows, n, native)
+    fig.suptitle(f'{maps[names[0]].method}: {_evidence(maps[names[0]], target)}; said in blue: right, orange: wrong', fontsize=9)
+    return _done(fig)
 
 # %% ../nbs/21_compare.ipynb #760290dd
 @patch
