@@ -18,6 +18,7 @@ from .cam import *
 from .faith import *
 from .interp import *
 from .gallery import *
+from .features import *
 from .report import *
 from .look import *
 from .compare import *

@@ -8,208 +8,26 @@ Docs: https://OWNER.github.io/cifar_cam/look.html.md"""
 __all__ = ['Looked', 'look_run']
 
 # %% ../nbs/20_look.ipynb #4798b129
-import hashlib, json
+import json
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
-from copy import deepcopy
+from contextlib import suppress
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 import matplotlib as mpl
-from filelock import FileLock, Timeout
-from safetensors import safe_open
-from safetensors.torch import save as tensors_to_bytes
 from .imports import *
-from .progress import watched
 from .files import *
 from .data import *
-from .data import _cache_home, _sweep
 from .models import *
-from .checkpoint import _checksum
 from .run import *
 from .run import _read_weights
 from .classes import *
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _check_method, _device, _unfit
+from .cam import _check_method
 from .interp import *
 from .interp import _at_once, _joined
 from .gallery import _done, _tile, _wrapped
-
-# %% ../nbs/20_look.ipynb #200ef72a
-_ends = noop,partial(torch.softmax, dim=1),partial(torch.log_softmax, dim=1),torch.sigmoid
-
-def _becomes(o, out):
-    "Is what a layer gives, `o`, what the model gives, `out`, but for a last step that has no weights?"
-    means = [o] if o.ndim==2 else []
-    if o.ndim==4: means = [o.mean((2,3)),o.relu().mean((2,3))]
-    close = lambda a: a.shape==out.shape and torch.allclose(a, out, rtol=1e-4, atol=1e-5*(1+out.abs().max().item()))
-    return any(close(end(m)) for m in means for end in _ends if m.shape==out.shape)
-
-def _last_layer(model, x):
-    "The name of the linear layer, or 1x1 convolution, that makes the logits of the pictures `x`; None if there is none"
-    kinds,ran = {k: m for k,m in model.named_modules() if isinstance(m, (nn.Linear,nn.Conv2d))},{}
-    def note(name, module, inp, out): ran[name] = None if name in ran else out
-    hooks = [m.register_forward_hook(partial(note, k)) for k,m in kinds.items()]
-    try: out = find_logits(model(x))
-    finally:
-        for h in hooks: h.remove()
-    return last([k for k,o in ran.items() if isinstance(o, Tensor) and _becomes(o, out)], None)
-
-# %% ../nbs/20_look.ipynb #968d77dd
-def _place(model, x):
-    "Where features are: the name of a layer, and a function of its input and output, n x numbers"
-    name = _last_layer(model, x)
-    if name: return name,lambda i,o: i if i.ndim==2 else i.mean((2,3))
-    try:
-        with traced(model, x) as t: name = t.last(); grid = t.grid(name)
-    except ValueError as e:
-        msg = f'which pictures are alike to this network can not be known: it has no last linear layer, and {e}'
-        raise ValueError(msg) from e
-    return name,lambda i,o: grid(o).mean((2,3))
-
-def _run_once(model, place, x):
-    "What the model gives for the pictures `x`, and their features"
-    name,make = place
-    seen = []
-    hook = model.get_submodule(name).register_forward_hook(lambda m,i,o: seen.append(make(i[0], o)))
-    try: out = model(x)
-    finally: hook.remove()
-    return out,seen[-1].flatten(1).float().cpu()
-
-# %% ../nbs/20_look.ipynb #f4676a00
-@contextmanager
-def _at_rest(model):
-    "The plain module in `model`, in evaluation mode and float32, without gradients, for the length of the block"
-    model = unwrap(model)
-    full = torch.autocast(_device(model).type, enabled=False)
-    with torch.inference_mode(False), torch.no_grad(), full:
-        if _unfit(model): model = deepcopy(model).float()
-        with untouched(model): yield model
-
-def _as_taken(x, model): return x.detach().as_subclass(Tensor).to(_device(model)).float()
-
-# %% ../nbs/20_look.ipynb #015e5645
-def _plain(learn, dl):
-    "The loader `dl` of a learner, in order, whole and without augmentation"
-    if getattr(dl.dataset, 'split_idx', 1)==0:
-        images = dict(images=dl.images) if isinstance(dl, ArrayDL) else {}
-        dl = learn.dls.test_dl(dl.items, with_labels=True, **images)
-    return dl.new(shuffle=False, drop_last=False)
-
-def _told(dl, what):
-    "The batches of `dl`, and how far they are"
-    if IN_NOTEBOOK: return progress_bar(dl, leave=False)
-    return watched(dl, what, len(dl.dataset))
-
-# %% ../nbs/20_look.ipynb #102d348c
-def _features(learn, model, place, dl, what):
-    "Features of all pictures of `dl`, and their labels"
-    fs,ys = [],[]
-    for x,y,*_ in _told(dl, f'features of {what} pictures') if hasattr(learn, 'progress') else dl:
-        fs.append(_run_once(model, place, _as_taken(x, model))[1])
-        ys.append(y.flatten().cpu().as_subclass(Tensor).long())
-    fs = torch.cat(fs)
-    msg = f'features of {(~fs.isfinite().all(1)).sum():,} {what} pictures are not finite: the weights are damaged, or training diverged'
-    if not fs.isfinite().all(): raise ValueError(msg)
-    return fs,torch.cat(ys)
-
-# %% ../nbs/20_look.ipynb #4ad6dd74
-def _nearest(q, fs, k):
-    "The `k` of the features `fs` nearest to each of `q`: cosines and indices, the nearest first, and of equal ones the first"
-    res,q,fs = [],F.normalize(q, dim=1),F.normalize(fs, dim=1)
-    for part in q.split(max(1, 2**25//len(fs))):
-        sim = part@fs.T
-        ids = sim.topk(min(k, len(fs))).indices.sort(1).values
-        top,order = sim.gather(1, ids).sort(dim=1, descending=True, stable=True)
-        res.append((top,ids.gather(1, order)))
-    return tuple(map(torch.cat, zip(*res)))
-
-# %% ../nbs/20_look.ipynb #870fc13c
-def _scaled(fs):
-    "A matrix by which features are taken so that all directions vary alike, and the squared lengths of those of `fs`"
-    mean,cov = fs.mean(0),0
-    for part in fs.split(2**12): cov = cov+(part-mean).double().T@(part-mean).double()/len(fs)
-    e,axes = torch.linalg.eigh(cov)
-    scale = (axes/(e.clamp(min=0)+1e-3*e.max()+1e-12).sqrt()).float().contiguous()
-    return scale,torch.cat([(o@scale).square().sum(1) for o in fs.split(2**12)])
-
-def _distance(q, fs, scale, sizes):
-    "The distance of each of the features `q` to the nearest of `fs`, by what `_scaled` gives"
-    res = []
-    for part in q.split(max(1, 2**25//len(fs))):
-        near = (part@(scale@scale.T)@fs.T-sizes/2).topk(min(8, len(fs))).indices
-        res.append(((fs[near]-part[:,None])@scale).norm(dim=2).amin(1))
-    return torch.cat(res)
-
-# %% ../nbs/20_look.ipynb #be824a39
-def _learned(learn, model, place):
-    "Features and labels of the training pictures, and the distance of each validation picture to the nearest of them"
-    with no_random():
-        fs,ys = _features(learn, model, place, _plain(learn, learn.dls.train), 'training')
-        q,_ = _features(learn, model, place, _plain(learn, learn.dls.valid), 'validation')
-    scale,sizes = _scaled(fs)
-    dev = _device(model) if fs.nbytes<2**32 else fs.device
-    known = _distance(*(o.to(dev) for o in (q,fs,scale,sizes))).cpu()
-    return dict(features=fs, labels=ys, scale=scale, sizes=sizes, known=known)
-
-# %% ../nbs/20_look.ipynb #2b71b28f
-_version = 1   # one more whenever features are made in another way
-
-def _short_sha(raw): return hashlib.sha256(raw).hexdigest()[:16]
-
-def _kept_at(learn, crc, layer):
-    "Where the features of a run are kept; None where the weights, of checksum `crc`, are in no run folder"
-    own,src = vars(learn),getattr(learn.dls, 'source', {})
-    if 'run_path' not in own or own.get('saved')!=crc or 'fingerprint' not in src: return None
-    run = Path(own['run_path']).resolve()
-    what = _version,crc,layer,*(src.get(k) for k in ('fingerprint','stats','size','n_train','n_valid'))
-    home = _cache_home()/'features'/f'{run.name[:50]}-{_short_sha(os.fsencode(run))}'
-    return home/f'{_short_sha(json.dumps(what).encode())}.safetensors'
-
-def _fit_shapes(d, n, m, width, c):
-    "Are the tensors `d` features of `n` training pictures, of a `width`, labels of `c` classes, and `m` distances?"
-    kinds = {k: (tuple(v.shape),v.dtype) for k,v in d.items()}
-    wanted = dict(features=((n,width),torch.float32), labels=((n,),torch.int64), scale=((width,width),torch.float32),
-                  sizes=((n,),torch.float32), known=((m,),torch.float32))
-    if kinds!=wanted: return False
-    ys,finite = d['labels'],all(d[k].isfinite().all() for k in d)
-    return bool(finite and 0<=ys.min() and ys.max()<c and (d['known']>=0).all())
-
-# %% ../nbs/20_look.ipynb #eaef859c
-def _load_learned(fn, *sizes):
-    "What is kept in `fn`; None if it is not there, cut short, or something else"
-    try:
-        with safe_open(fn, 'pt') as f: d = {k: f.get_tensor(k) for k in f.keys()}
-    except Exception: return None   # safetensors has its own errors for what is none
-    return d if _fit_shapes(d, *sizes) else None
-
-def _keep_learned(fn, run, d):
-    "Keep the tensors `d` of the folder `run` in `fn`, in place of older ones, if that can be"
-    with suppress(OSError, Timeout, NotImplementedError):
-        _sweep(fn.parent.parent)
-        fn.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(fn.parent/'lock', timeout=0):
-            write_whole(fn.parent/'of', os.fsencode(Path(run).resolve()))
-            write_whole(fn, tensors_to_bytes(d))
-            for o in fn.parent.glob('*.safetensors'):
-                if o!=fn: o.unlink(missing_ok=True)
-
-# %% ../nbs/20_look.ipynb #0fb8d8fc
-_made = WeakKeyDictionary()
-
-def _learned_once(learn, model, place, width):
-    "`_learned`, from memory or disk where it has been made of these weights and this data"
-    crc,dls = _checksum(model),learn.dls
-    key,(known,d) = (crc,place[0],dls.train,dls.valid),_made.get(learn, (None,None))
-    if known and known[:2]==key[:2] and all(a is b for a,b in zip(known[2:], key[2:])): return d
-    fn = _kept_at(learn, crc, place[0])
-    d = fn and _load_learned(fn, len(dls.train_ds), len(dls.valid_ds), width, len(class_names(dls.valid)))
-    if not d:
-        d = _learned(learn, model, place)
-        if fn: _keep_learned(fn, learn.run_path, d)
-    _made[learn] = key,d
-    return d
+from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place, _plain, _run_once
 
 # %% ../nbs/20_look.ipynb #fbe0f5a3
 @dataclass(repr=False, eq=False)
@@ -375,12 +193,6 @@ def _maps_of(learn, x, probs, layers, method, vocab):
     return maps
 
 # %% ../nbs/20_look.ipynb #bbce0c28
-def _pictures_at(dl, ids):
-    "Pictures of the loader `dl`, to look at"
-    if hasattr(dl, 'images'): return dl.images[ids]
-    with no_random(): x = first(dl.new(bs=len(ids), num_workers=0, get_idxs=lambda: ids))[0]
-    return pictures_of(dl, x)
-
 def _neighbours_of(learn, x, k, vocab):
     "The training pictures nearest to `x`; for each, the share of validation pictures that are as far; and what shows pictures"
     with _at_rest(learn.model) as model:

@@ -1,5 +1,6 @@
 """labels.csv beside others who write it, in processes that are killed, and in the shell"""
-import itertools, json, os, random, signal, subprocess, sys, time
+import itertools, json, multiprocessing, os, random, time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd, pytest
@@ -11,42 +12,44 @@ from cifar_cam.layouts import find_pictures
 from cifar_cam.run import load_run, train_run
 
 posix = os.name=='posix'
-WRITE = '''
-import sys
-from cifar_cam.labels import add_labels
-fn,who,n = sys.argv[1],sys.argv[2],int(sys.argv[3])
-print('ready', flush=True)
-for i in range(n):
-    add_labels(fn, [dict(file=f'train/{who}/{j}.png', label='cat', why='right label') for j in (2*i,2*i+1)])
-    print(i, flush=True)
-'''
+mp = multiprocessing.get_context('fork' if posix else 'spawn')   # a fork need not import torch again
+
+def write(fn, who, n, out):
+    "Add two rows at once, `n` times, and tell after each"
+    for i in range(n):
+        add_labels(fn, [dict(file=f'train/{who}/{j}.png', label='cat', why='right label') for j in (2*i,2*i+1)])
+        out.send(i)
 
 def writer(fn, who, n):
-    cmd = [sys.executable, '-W', 'ignore', '-c', WRITE, str(fn), str(who), str(n)]
-    return subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
+    told,out = mp.Pipe(False)
+    p = mp.Process(target=write, args=(fn, who, n, out), daemon=True)
+    p.start()
+    out.close()
+    return p,told
 
 def test_writers_at_once(tmp_path):
     "Nobody's rows are lost"
     fn,n = tmp_path/'labels.csv',8
-    them = [writer(fn, who, n) for who in range(3)]
-    assert [o.wait(120) for o in them]==[0]*3
-    assert sorted(read_labels(fn).file)==sorted(f'train/{who}/{j}.png' for who in range(3) for j in range(2*n))
+    them = [writer(fn, who, n)[0] for who in range(4)]
+    for o in them: o.join(120)
+    assert [o.exitcode for o in them]==[0]*4
+    assert sorted(read_labels(fn).file)==sorted(f'train/{who}/{j}.png' for who in range(4) for j in range(2*n))
     assert {o.name for o in tmp_path.iterdir()} <= {'labels.csv','.labels.csv.lock'}
 
 @pytest.mark.skipif(not posix, reason='kill -9')
 def test_killed(tmp_path):
     "Whoever is killed leaves a whole file, with all that it had been told was written, and nobody waits for the dead"
     fn,done = tmp_path/'labels.csv',0
-    for who in range(4):
-        p = writer(fn, who, 10**6)
-        assert p.stdout.readline()=='ready\n'
-        for _ in range(3): said = p.stdout.readline()
+    for who in range(6):
+        p,told = writer(fn, who, 10**6)
+        for _ in range(3): last = told.recv()
         time.sleep(random.Random(who).random()*.02)
-        p.send_signal(signal.SIGKILL)
-        said = [*map(int, [said, *p.stdout.read().split()])][-1]
-        p.wait()
+        p.kill()
+        with suppress(EOFError):
+            while True: last = told.recv()
+        p.join()
         files = [o for o in read_labels(fn).file if o.startswith(f'train/{who}/')]
-        assert len(files)%2==0 and len(files)//2 in (said+1,said+2), 'half of what was written at once, or none of it'
+        assert len(files)%2==0 and len(files)//2 in (last+1,last+2), 'half of what was written at once, or none of it'
         done += len(files)
     start = time.time()
     assert len(add_labels(fn, [dict(file='a.png', label='dog')]))==done+1 and time.time()-start<5
@@ -68,9 +71,9 @@ def test_a_link_stays(tmp_path):
     add_labels(tmp_path/'labels.csv', [dict(file='a', label='b')])
     assert (tmp_path/'labels.csv').is_symlink() and len(read_labels(tmp_path/'at'/'own.csv'))==1
 
-def world(path):
-    "Two classes in two sets, and a picture of one in the folder of the other"
-    for k,(split,c,i) in enumerate(itertools.product(('train','test'), ('cat','dög'), range(4))):
+def world(path, n=4):
+    "Two classes in two sets"
+    for k,(split,c,i) in enumerate(itertools.product(('train','test'), ('cat','dög'), range(n))):
         (path/split/c).mkdir(parents=True, exist_ok=True)
         Image.new('RGB', (16,16), (9*k,200*(c=='cat'),0)).save(path/split/c/f'{i}.png')
     return path
@@ -128,11 +131,12 @@ def test_a_run_whose_labels_are_damaged(tmp_path, fault):
 
 def test_held_out_and_some(tmp_path):
     "Where pictures are held out, or not all taken, a run finds its own again, with the labels as they were used"
-    data = world(tmp_path/'data')/'train'
-    found = find_pictures(data, valid_pct=.4, n_train=4)
-    first,last = (o.relative_to(data).as_posix() for o in (found.files()[0], found.files()[-1]))
-    put = pd.DataFrame([(first,''), (last,'cat')] + [(o.relative_to(data).as_posix(),'') for o in find_pictures(data, valid_pct=.4).files()
-        if o not in found.files()], columns=['file','label'])
-    learn = train_run(data, tmp_path/'run', epochs=1, width=2, size=16, labels=put, valid_pct=.4, n_train=4)
-    assert learn.dls.source['labels_used']['not_taken']==len(put)-2 and len(learn.dls.train_ds)==3
+    data = world(tmp_path/'data', 8)/'train'
+    def names(**kw): return [o.relative_to(data).as_posix() for o in find_pictures(data, valid_pct=.4, **kw).files()]
+    taken,there = names(n_train=6),names()
+    put = {o: '' for o in [taken[0],*there] if o==taken[0] or o not in taken} | {taken[-1]: 'cat'}
+    small = dict(epochs=1, width=2, size=16, valid_pct=.4, n_train=6)
+    learn = train_run(data, tmp_path/'run', labels=pd.DataFrame(dict(file=put.keys(), label=put.values())), **small)
+    assert learn.dls.source['labels_used']['not_taken']==len(put)-2>0 and len(learn.dls.train_ds)==5
     assert load_run(tmp_path/'run').dls.source==learn.dls.source
+    assert 'labels_used' not in train_run(data, tmp_path/'plain', **small).dls.source

@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_image
 
 from fastai.vision.all import ImageDataLoaders, Resize, get_image_files, resnet18, vision_learner
 
-from cifar_cam import look as rooms
+from cifar_cam import features as rooms
 from cifar_cam.cli import main
 from cifar_cam.files import digits_path
 from cifar_cam.look import look_run

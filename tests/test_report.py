@@ -382,9 +382,10 @@ def test_link_from_outside(browser, report):
 def kept(page): return page.evaluate('[...MARKS.values()]')
 
 def labels_csv(page):
+    from cifar_cam.all import read_labels
     with page.expect_download() as d: page.click('#take')
     assert d.value.suggested_filename=='labels.csv'
-    return list(csv.DictReader(io.StringIO(Path(d.value.path()).read_text(encoding='utf-8'))))
+    return read_labels(d.value.path()).to_dict('records')
 
 def test_marks(page, report):
     "By key and mouse, on tiles and in the large view; undone, kept, filtered, and taken along"
@@ -433,7 +434,7 @@ def test_marks(page, report):
 def test_cells_as_python_has_them(page):
     "No spreadsheet computes what is in labels.csv: as by `as_cell`"
     from cifar_cam.classes import as_cell
-    names = ['cat', '=1+1', '-1', '-1e3', '@x', '+', '-', '', ' =1', '\tx', '＝1', '-inf', '+1.5', 'a,b', 'a"b', 'a\nb']
+    names = ['cat', '=1+1', '-1', '-1e3', '@x', '+', '-', '', ' =1', '\tx', '＝1', '-inf', '+1.5', "'", "'=1", "''=1", "'-1", "'a", 'a,b', 'a"b', 'a\nb']
     assert page.evaluate('names => names.map(asCell)', names)==list(map(as_cell, names))
     mark = dict(file='a,"b"\n=c', label='=1+1', was='', why='note; x', when='')
     (row,) = csv.DictReader(io.StringIO(page.evaluate('mark => csvOf([mark])', mark)))

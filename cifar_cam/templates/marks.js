@@ -105,12 +105,12 @@ async function onStorage(event) {
   await loadMarks()
 }
 
-// labels.csv, as Python's csv module reads it; a spreadsheet does not compute what stands in it, as by `as_cell`
+// labels.csv, as `read_labels` reads it. No spreadsheet computes what stands in it, as by Python's `as_cell`
 
 function asCell(text) {
-  const isComputed = /^[=+\-@\t\r\n＝＋－＠]/.test(text)
-  const isFigure = text.trim() !== '' && Number.isFinite(Number(text))
-  return isComputed && !isFigure ? `'${text}` : text
+  const bare = text.replace(/^'+/, '')
+  const isFigure = bare.trim() !== '' && Number.isFinite(Number(bare))
+  return /^[=+\-@\t\r\n＝＋－＠]/.test(bare) && !isFigure ? `'${text}` : text
 }
 
 function quoted(text) {

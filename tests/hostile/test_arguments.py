@@ -56,6 +56,9 @@ kinds = dict(
     sizes = [0, 2.5, '', (), ((1,),), ((0,16),), ((1,0),), ((nan,16),), None, object()],
     pair = ['', 'red', 5, (), (1,), (0,4), (-1,4), (2.5,4), (nan,nan), ('a','b'), (10**9,4), object(), {}, None],
     titles = [0, 5, '', 'nosuch', [], ['one'], object(), True, {}],
+    rows = [None, '', 'nosuch', 5, 2.5, {}, [None], [5], ['nosuch'], [{}], [dict(file='a')], [dict(label='a')], [dict(file=5, label='a')],
+            [dict(file='', label='a')], [dict(file='a\0', label='a')], [dict(file='a', label={})], [dict(file='a', label='\ud800')],
+            [dict(file='a', label='x'*10**5)], [dict(file='a', label='b', nosuch=1)], [{5: 1, 'file': 'a', 'label': 'b'}], object(), b'a'],
     figsize = [0, -1, '', 'nosuch', (), (1,), (0,0), (-1,2), (nan,2), (inf,2), (1,2,3), object(), ('a','b')],
 )
 for k in 'whole zero size seed share number above word flag path method module steps area'.split():
@@ -129,6 +132,10 @@ door('find_pictures', find_pictures, lambda: dict(data=W.data), data='path', n_t
      n_valid='whole?', valid_pct='pct', seed='seed')
 door('becomes', lambda **k: find_pictures(W.data).becomes(**k), dict, size='size', resize='word', n='whole')
 door('some', lambda **k: find_pictures(W.data).some(**k), dict, n_train='whole?', n_valid='whole?', seed='seed')
+door('from_cell', from_cell, lambda: dict(text="'=a"), text='path')
+door('read_labels', read_labels, None, fn='path')
+door('add_labels', add_labels, lambda: dict(fn=W.home/'labels.csv', rows=[dict(file='a.png', label='a')]), fn='fresh', rows='rows')
+door('relabel', lambda **k: find_pictures(W.data).relabel(**k), lambda: dict(labels=right()), labels='path', new_classes='flag')
 door('Square', Square, lambda: dict(size=16), size='size', resize='word')
 door('cifar_block', cifar_block, dict, size='size', stats='stats', n_train='whole?',
      n_valid='whole?', seed='seed', valid_pct='pct', resize='word')
@@ -138,7 +145,8 @@ door('cached_images', cached_images, lambda: dict(files=W.files, folder=W.data/'
      resize='word')
 door('ArrayDL', ArrayDL, lambda: dict(dataset=W.dls.train_ds, images=W.images), images='bytes', seed='seed')
 door('cifar_dls', cifar_dls, lambda: dict(path=W.data, bs=4, size=16, n_train=4, n_valid=4), path='path', bs='whole', n_train='whole?',
-     n_valid='whole?', seed='seed', size='size', stats='stats', num_workers='zero?', device='device', valid_pct='pct', resize='word')
+     n_valid='whole?', seed='seed', size='size', stats='stats', num_workers='zero?', device='device', valid_pct='pct', resize='word',
+     labels='path?', new_classes='flag')
 door('BasicBlock', BasicBlock, lambda: dict(ni=2, nf=2), ni='whole', nf='whole', stride='whole')
 door('ResNet18', ResNet18, lambda: dict(width=2), n_out='whole', width='whole', dropout='share')
 door('cifar_resnet18', cifar_resnet18, lambda: dict(width=2), n_out='whole', width='whole', dropout='share')
@@ -164,7 +172,7 @@ door('load_run', load_run, lambda: dict(folder=W.run), folder='path', precision=
 door('save_run', lambda **k: W.learn.save_run(**k), lambda: dict(folder=W.home/'saved'), folder='fresh')
 door('train_run', train_run, None, data='path', out='fresh', recipe='word', epochs='whole?', n_train='whole?', n_valid='whole?',
      width='whole?', bs='whole?', lr='above?', seed='seed', precision='word', size='size?', workers='zero?',
-     resume='flag', compile='flag', tensorboard='flag', wandb='flag', valid_pct='pct', resize='word')
+     resume='flag', compile='flag', tensorboard='flag', wandb='flag', valid_pct='pct', resize='word', labels='fresh', new_classes='flag')
 door('class_index', class_index, lambda: dict(c='a', vocab=['a','b']), c='klass')
 door('as_probs', as_probs, lambda: dict(preds=torch.tensor([[.5,.5]]), vocab=['a','b'], how='this'), preds='bytes', known='flag')
 door('to_see', to_see, lambda: dict(x=np.zeros((2,8,8,3)), known=True), x='images')
@@ -205,6 +213,9 @@ door('pictures', lambda **k: W.interp.pictures(**k), lambda: dict(idxs=[0]), idx
 door('interp[]', lambda idxs: W.interp[idxs], lambda: dict(idxs=[0]), idxs='idxs')
 door('misclassified', lambda **k: W.interp.misclassified(**k), dict, k='whole?', by='word', actual='klass', predicted='klass')
 door('confused', lambda **k: W.interp.confused(**k), lambda: dict(actual='a', predicted='b'), k='whole?', actual='klass', by='word')
+door('similar', lambda **k: W.interp.similar(**k), lambda: dict(idx=[0], k=1), idx='idxs', to='word', k='whole')
+door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1), 
+     idx='idxs', to='word', k='whole', figsize='figsize')
 door('calibration', lambda **k: W.interp.calibration(**k), dict, n_bins='whole')
 door('ece', lambda **k: W.interp.ece(**k), dict, n_bins='whole')
 door('cams', lambda **k: W.interp.cams(**k), lambda: dict(idxs=[0]), idxs='idxs', layers='layers', method='method', target='klass')
@@ -239,6 +250,10 @@ door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls
      l1='number?', l2='number?', compile='flag')
 door('fit_step', lambda **k: W.learn.fit_step(**k), None, n_epoch='whole?', lr='above?', gamma='above?', step_size='steps?', resume='flag')
 
+def right(*rows):
+    "Rows for labels of the small world"
+    return pd.DataFrame(rows or [(W.files[0].relative_to(W.data).as_posix(),'b')], columns=['file','label'])
+
 class Taken(Exception): "What was given was taken"
 def taken(learn): raise Taken
 
@@ -246,6 +261,7 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     train_run=lambda: dict(data=W.data, out=W.home/'new', check=taken),
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
+needed['read_labels'] = dict
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
@@ -262,6 +278,19 @@ def saved_maps():
 # what no kind covers: the call, and words of its answer
 
 cases = [
+    (lambda: cifar_dls(W.data, labels=right(('nosuch.png','a'))), 'no picture nosuch.png'),
+    (lambda: cifar_dls(W.data, labels=right((None,'a'))), 'path of a picture'),
+    (lambda: add_labels(W.home/'labels.csv', [], drop=5), 'drop'),
+    (lambda: add_labels(W.home/'labels.csv', [], drop=[None]), 'drop'),
+    (lambda: cifar_dls(W.data, labels=right(('train/a/0.png',object()))), 'no class'),
+    (lambda: cifar_dls(W.data, labels=right(('train/a/0.png','nosuch'))), 'new_classes'),
+    (lambda: cifar_dls(W.data, labels=pd.DataFrame(dict(file=['a']))), 'no column label'),
+    (lambda: cifar_dls(W.data, labels=W.home/'text.jpg'), 'no column file'),
+    (lambda: train_run(W.data, W.home/'new', labels=W.home/'nosuch.csv'), 'nosuch.csv'),
+    (lambda: train_run(W.data, W.home/'new', labels=W.home), 'no file'),
+    (lambda: add_labels(W.home, []), 'no file'),
+    (lambda: add_labels(W.home/'file'/'labels.csv', []), 'no folder'),
+    (lambda: add_labels(W.home/'text.jpg', []), 'no column file'),
     (lambda: picture_files(W.home/'empty'), 'no pictures'),
     (lambda: picture_files(W.home/'file'), 'folder'),
     (lambda: check_folder(W.home/'file'), 'no folder'),

@@ -71,6 +71,17 @@ line('config stats of zeros', lambda o: with_setting(o, ('data','stats'), [[0,0,
 line('config augs that are a class', lambda o: with_setting(o, ('augs',), dict(transform=dict(__class_fullname__='os.system'))))
 line('config augs of a device', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='RandomFlip', p=5)])))
 line('config augs of a class inside', lambda o: with_setting(o, ('augs',), dict(device=[dict(name='__init__')])))
+record = dict(file='labels.csv', rows=1, changed={}, left_out={}, right={}, not_taken=0, new_classes=[],
+    before=dict(n_train=12, n_valid=10))
+def with_labels(folder, text='file,label\ntrain/a/0.png,b\n', **said):
+    with_setting(folder, ('data','labels_used'), {k: v for k,v in (record | said).items() if v is not gone})
+    if text is not None: (folder/'labels_used.csv').write_bytes(text if isinstance(text, bytes) else text.encode())
+for k,v in itertools.product(record, [o for o in values if o is not deep]):
+    line(f'labels_used {k}={"gone" if v is gone else ascii(v)[:12]}', functools.partial(with_labels, **{k: v}))
+for i,v in enumerate([None, 5, 'x', [], {}, deep]): line(f'labels_used {i}', lambda o, v=v: with_setting(o, ('data','labels_used'), v))
+rows = [None, '', 'file,label\n', 'file\n', 'a,b\n1,2\n', 'file,label\nnosuch.png,a\n', 'file,label\ntrain/a/0.png,nosuch\n', b'\xff\xfe',
+        '\0', 'file,label\ntrain/a/0.png\n', '"', 'file,label\n' + ''.join(f'train/a/{i}.png,b\n' for i in range(6))]
+for i,text in enumerate(rows): line(f'labels_used.csv {i}', functools.partial(with_labels, text=text))
 texts = ['', '{', '[]', 'null', '"text"', '5', '['*10**5, '{"a":'*10**5, '9'*5000, '{"vocab": NaN}', '\ufeff{}', '{}'*2, '\0', b'\xff\xfe',
          b'\x80\x04.', '{"vocab": ["a","b"], "data": {}, "recipe": {}}']
 for i,text in enumerate(texts):

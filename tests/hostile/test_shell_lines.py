@@ -33,9 +33,11 @@ wrong = [['--nosuch'], ['--epochs'], ['--epochs', '--width'], ['extra'], ['--res
 lines += [[c, *o] for c,o in itertools.product(['run','train'], wrong)]
 lines += [[c] for c in ('fly', '', '-', '--', '-x', '--nosuch', 'RUN', 'run ', 'rm -rf', '../run', '\u202erun', 'a'*1000, 'run\n')]
 folders = [], ['nosuch'], ['{home}'], ['{home}/file'], ['{home}/empty'], ['{data}'], [''], ['{run}', 'more'], ['~nosuchuser/run']
-more = dict(weights=['nosuch', '{home}'], method=['gradcam,layercam', 'GradCam+'], target=['', '10', '1e1'], faithfulness=['yes'],
+more = dict(weights=['nosuch', '{home}'], new_classes=['yes', ''],
+    labels=['nosuch.csv', '{home}', '{home}/file', '/dev/null', '~nosuchuser/labels.csv', 'x'*300, '{pic}'],
+    method=['gradcam,layercam', 'GradCam+'], target=['', '10', '1e1'], faithfulness=['yes'],
     recipe=['basline', 'BASELINE'])
-lines += [small(f'--{k}={v}') for k,vs in more.items() for v in vs]
+lines += [small(f'--{k.replace("_", "-")}={v}') for k,vs in more.items() for v in vs]
 lines += [['runs', *o] for o in (['nosuch'], ['{home}/file'], [''], ['a', 'b'], ['--nosuch'], ['--k=1'], ['~nosuchuser/runs'], ['x'*300])]
 options = ['--out={home}/file', '--out={home}/file/x', '--faithfulness=1', '--k=', '--k=1e2', '--target=', '--method=', '--recipe=fast',
            '--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
