@@ -74,6 +74,7 @@ _size = _shown(partial(whole, least=16, most=512, what='16 to 512 pixels'), 'PIX
 _share = _shown(partial(above_0, below=1, what='a number between 0 and 1, such as 0.2'), 'X')
 _flip,_file,_data,_arch = _shown(_yes_no, '{yes,no}'),_shown(str, 'FILE'),_shown(str, 'DATA'),_shown(str, 'NAME')
 _k = _shown(partial(whole, most=100, what='1 to 100; predictions.csv has all'), 'N')
+_pictures = _shown(partial(whole, most=1000, what='1 to 1000'), 'N')
 _mistakes = _shown(partial(whole, least=0, most=2000, what='1 to 2000, or 0 for no report'), 'N')
 
 # %% ../nbs/24_cli.ipynb #349d2272
@@ -394,8 +395,8 @@ def export(
     print(export_run(run, path))
 
 # %% ../nbs/24_cli.ipynb #441e7703
-def _check_compared(folders):
-    "`ValueError` unless two or more runs with the same classes can be compared"
+def _check_compared(folders, out=''):
+    "`ValueError` unless two or more runs with the same classes can be compared, and `out` be written"
     msg = f'there is one run, {folders[0]}: give two or more to compare'
     if len(folders)<2: raise ValueError(msg)
     if len(folders)>26: raise ValueError(f'there are {len(folders)} runs: give 2 to 26')
@@ -403,6 +404,7 @@ def _check_compared(folders):
     other = [o for o,v in known if v!=known[0][1]]
     msg = other and f'{known[0][0]} and {other[0]} have not the same classes: only networks of the same classes can be compared'
     if other: raise ValueError(msg)
+    if out: page_file(os.path.expanduser(out))
 
 def _percent(o): return '–' if o!=o else f'{100*o:.1f} %'
 
@@ -418,10 +420,12 @@ def _print_classes(t, most=20):
 # %% ../nbs/24_cli.ipynb #75d3ff72
 @call_parse
 def compare(
-    runs:Annotated[str, dict(nargs='+')] # Two run folders or more; each is compared with the first
+    runs:Annotated[str, dict(nargs='+')], # Two run folders or more; each is compared with the first
+    out:_dir='', # A page with all of it: a folder for compare.html, or a file such as page.html
+    k:_pictures=200 # Pictures in the page, of each kind: repaired, new, common
 ):
     "Is one network better than another, on the same pictures? Mistakes repaired, new and common"
-    _check_compared(runs)
+    _check_compared(runs, out)
     from cifar_cam.compare import compare
     res = compare(*runs)
     for o in repr(res).splitlines(): print(_line(o, 400))
@@ -430,6 +434,7 @@ def compare(
     print()
     if len(what): _print_table(['what differs', *what.columns], [[i, *o] for i,o in zip(what.index, what.values)])
     else: print('nothing differs in what the runs say of themselves')
+    if out: print(f'\nthe page is {res.report(os.path.expanduser(out), k)}')
 
 # %% ../nbs/24_cli.ipynb #3d223e4d
 def _as_option(msg):

@@ -2,12 +2,15 @@
 // gallery.html and dialog.html have its elements; the data are in the page, as JSON, in the element #data.
 
 // What a page of another kind puts in place of these: its rows, what is said of one only when it is looked at (such as
-// all probabilities), more elements for the large view, and the store of marks
+// all probabilities), more elements for the large view, the store of marks, and of a tile its stacks, words and badges
 const HOOKS = {
   rows: async () => DATA.rows,
   details: async row => row,
   more: () => [],
   store: browserStore,
+  stacks: (...shows) => [stack(...shows)],
+  words: whatText,
+  badges: () => [],
 }
 
 // What is shown now
@@ -115,7 +118,7 @@ function badgesOf(row) {
   const said = mark ? [badge(wordsOf(mark), 'badge mark')] : []
   if (noteOf(mark)) said.push(soft('span', noteOf(mark)))
   if (row.doubtful) said.push(badge('label doubtful'))
-  return said
+  return [...HOOKS.badges(row), ...said]
 }
 
 function quickButton(row, key) {
@@ -129,8 +132,9 @@ function quickButton(row, key) {
 function tile(row) {
   const layer = $('#maps').checked ? valueOf('#layer') : ''
   const kind = valueOf('#kind')
-  const button = element('button', {className: 'tile', type: 'button'}, stack(row, layer, kind, $('#cells').checked))
-  button.append(element('span', {}, whatText(row)), soft('span', whichText(row, layer, kind)))
+  const stacks = element('span', {className: 'stacks'}, ...HOOKS.stacks(row, layer, kind, $('#cells').checked))
+  const button = element('button', {className: 'tile', type: 'button'}, stacks)
+  button.append(element('span', {}, HOOKS.words(row)), soft('span', whichText(row, layer, kind)))
   button.append(element('span', {className: 'badges'}, ...badgesOf(row)))
   button.addEventListener('click', () => openLarge(row))
   const quick = element('div', {className: 'quick'}, ...Object.keys(KEYS).map(key => quickButton(row, key)))
@@ -326,7 +330,7 @@ function description(row) {
 function showLarge(row) {
   const probs = (row.probs ?? []).map(([number, share]) => probability(row, number, share))
   forget($('#large').querySelectorAll('.stack'))
-  $('#which').textContent = whatText(row)
+  $('#which').textContent = HOOKS.words(row)
   $('#sight').replaceChildren(stack(row), description(row), element('ul', {className: 'probs'}, ...probs))
   $('#evidence').replaceChildren(mapTable(row), ...HOOKS.more(row))
   const position = state.shown.indexOf(row)
