@@ -17,7 +17,7 @@ from cifar_cam.layouts import find_pictures
 from cifar_cam.recipe import recipe
 from cifar_cam.run import train_run
 
-n_train,n_test,share,epochs,width,seed = 10_000,5_000,.05,6,16,1
+n_train,n_test,share,epochs,width,seed = 10_000,5_000,.05,5,8,1
 
 def planted(path):
     "A table of pictures, some of them with a wrong label, and what those are, by file"
@@ -39,7 +39,7 @@ def main():
     how = dict(recipe=recipe('fast', epochs=epochs), width=width, seed=seed)
     before = train_run(t, tmp/'before', **how)
     by_loss = CAMInterpretation.from_learner(before, ds_idx=0).table.sort_values('loss', ascending=False)
-    doubted = CAMInterpretation.from_learner(before).label_issues(of='train', most=None)
+    doubted = CAMInterpretation.from_learner(before).label_issues(of='train', by='combined', most=None)
     looked = doubted[:2*len(truth)]
     right = [truth.get(str(Path.cwd()/o.file), o.actual) for o in looked.itertuples()]
     rows = [dict(file=o.file, label=r, was=o.actual, why='right label' if r==o.actual else 'wrong label') for o,r in zip(looked.itertuples(), right)]

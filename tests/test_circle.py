@@ -31,7 +31,7 @@ def train(data, out, **kwargs):
 
 def ranks(interp, wrong):
     "Training pictures, those first whose label is most doubtful, by loss and by `label_issues`; how many of the first are wrong is printed"
-    by,n = dict(loss=interp.table.sort_values('loss', ascending=False), doubt=interp.label_issues(of='train', most=None)),len(wrong)
+    by,n = dict(loss=interp.table.sort_values('loss', ascending=False), doubt=interp.label_issues(of='train', by='combined', most=None)),len(wrong)
     for k,o in by.items():
         hits = o.file.isin(wrong)
         print(f'{k}: of the first {n}, {hits[:n].sum()} are wrong; of the first {2*n}, {hits[:2*n].sum()} of {n} are found')
