@@ -284,7 +284,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize('width', [380, 1300])
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
-@pytest.mark.parametrize('name', ['index', 'tutorials/train_and_look', 'interp', 'troubleshooting', 'results', 'figures'])
+@pytest.mark.parametrize('name', ['index', 'tutorials/train_and_look', 'interp', 'troubleshooting', 'results', 'figures', 'faith'])
 def test_looks(browser, host, name, scheme, width):
     "Nothing hangs out at the side, every picture is drawn, and words can be told from what is behind them"
     page = browser.new_page(viewport=dict(width=width, height=900), color_scheme=scheme)
