@@ -11,7 +11,6 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
-from .pretrained import *
 from .classes import *
 from .trace import *
 from .maps import *
@@ -24,6 +23,7 @@ from .report import *
 from .look import *
 from .compare import *
 from .export import *
+from .page import *
 
 # what rooms ask of their arguments is not for visitors
 _asked = 'short_repr check_value check_args allowed is_whole is_number is_above_0 is_share is_path are or_none at_home as_device'.split()

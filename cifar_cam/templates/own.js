@@ -176,7 +176,7 @@ async function hear() {
 
 // All rows that there are when the page is opened, and at least some
 async function firstRows() {
-  for (;;) {
+  while (true) {
     const {rows, trouble} = await hear()
     if (rows.length || trouble) return rows
     await wait(300)
@@ -184,7 +184,7 @@ async function firstRows() {
 }
 
 async function goOn() {
-  for (;;) {
+  while (true) {
     const isBusy = !features || [...SETS.values()].some(set => set.done < set.n)
     await wait(isBusy ? 1000 : 3000)
     if (document.hidden) continue
