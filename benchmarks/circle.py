@@ -42,8 +42,9 @@ def main():
     doubted = CAMInterpretation.from_learner(before).label_issues(of='train', by='combined', most=None)
     looked = doubted[:2*len(truth)]
     right = [truth.get(str(Path.cwd()/o.file), o.actual) for o in looked.itertuples()]
-    rows = looked.assign(label=right, was=looked.actual, why=['wrong label' if r!=o else 'right label' for r,o in zip(right, looked.actual)])
-    add_labels(before.run_path/'labels.csv', rows[['file','label','was','why']])
+    why = ['right label' if r==o else 'wrong label' for r,o in zip(right, looked.actual)]
+    rows = looked.assign(label=right, was=looked.actual, why=why)[['file','label','was','why']]
+    add_labels(before.run_path/'labels.csv', rows)
     after = train_run(t, tmp/'after', **how, labels=before.run_path/'labels.csv')
     its = compare(before, after).results
     res = dict(n_train=n_train, n_test=len(after.dls.valid_ds), wrong=len(truth), epochs=epochs, width=width, seed=seed, recipe='fast',
