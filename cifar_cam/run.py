@@ -398,6 +398,11 @@ def _check_apart(out, found):
     among = found.layout!='table' and (out==path or any(map(out.is_relative_to, theirs)))
     if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
 
+def _as_asked(data):
+    "The data asked for as text; a path is not taken for the name of a data set"
+    text = os.fspath(data)
+    return f'./{text}' if isinstance(data, os.PathLike) and text in ('cifar10','digits') else text
+
 def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
 
 def _run_data(data, **kwargs):
@@ -548,7 +553,7 @@ def train_run(
     check_args(_a_resize, resize=resize)
     check_value('out', out, lambda o: o is None or o=='' or is_path(o), 'the path of a folder, or None: a new one under runs/')
     check_value('check', check, callable, 'a function of a learner')
-    if not isinstance(data, pd.DataFrame): data = os.fspath(data)
+    if not isinstance(data, pd.DataFrame): data = _as_asked(data)
     name,out = data if isinstance(data, str) else 'table',at_home(out) if out else None
     check_out(out, resume)
     put = None if labels is None or isinstance(labels, str) and labels=='' else _rows_of(labels)
