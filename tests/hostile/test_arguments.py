@@ -243,6 +243,10 @@ door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='pat
 door('compare', lambda other, **k: compare(W.interp, other, **k), lambda: dict(other=W.interp), other='path', names='titles')
 for o in 'repaired','new','common','by_class':
     door(f'Comparison.{o}', lambda run, o=o: getattr(compared(), o)(run), lambda: dict(run=1), run='klass')
+door('Comparison.plot_cams', lambda **k: differing().plot_cams(**k), lambda: dict(k=1), k='whole', kind='word?', run='klass',
+     layers='layers', method='method', target='klass', native='flag', figsize='figsize')
+door('Comparison.plot_by_class', lambda **k: differing().plot_by_class(**k), dict, run='klass', k='whole', figsize='figsize')
+door('Comparison.report', lambda **k: differing().report(**k), None, out='fresh', k='whole', layers='layers', method='method')
 door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
 door('export_run', export_run, None, run='path', path='fresh')
 door('Looked.show', lambda **k: looked().show(**k), dict, n='whole', figsize='figsize', native='flag')
@@ -262,6 +266,7 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['read_labels'] = dict
+needed['Comparison.report'] = lambda: dict(out=W.home/'page.html', k=1)
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
@@ -269,6 +274,12 @@ def looked(): return W.learn.look(W.files[0])
 
 @functools.cache
 def compared(): return compare(W.interp, W.interp)
+
+@functools.cache
+def differing():
+    "A comparison with mistakes of each kind"
+    its = W.interp
+    return compare(its, CAMInterpretation(W.learn, its.dl, its.losses, None, torch.eye(2)[1-its.decoded], its.targs))
 
 def saved_maps():
     fn = W.home/'good.npz'
@@ -452,6 +463,9 @@ cases = [
     (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
     (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
     (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: differing().report(W.home/'file'), 'ends in .html'),
+    (lambda: differing().report(W.home/'file'/'x.html'), 'is a file'),
+    (lambda: differing().plot_cams(target='both'), 'one map'),
     (lambda: compare(), '2 to 26 runs'),
     (lambda: compare(W.interp), '2 to 26 runs'),
     (lambda: compare(*[W.interp]*27), '2 to 26 runs'),

@@ -60,6 +60,8 @@ lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opse
 compared = [], ['{run}'], ['nosuch', 'other'], ['{run}', 'nosuch'], ['{run}', '{home}'], ['{home}/file', '{run}'], ['{run}', ''], \
     ['{run}', '{data}'], ['~nosuchuser/run', '{run}'], ['{run}', '{run}', '--nosuch'], ['{run}']*27
 lines += [['compare', *o] for o in compared]
+options = ['--out={home}/file', '--out={home}/file/x', '--out={home}/file/x.html', '--k=0', '--k=1001', '--k=two', '--out', '--nosuch']
+lines += [['compare', '{run}', '{run}', o] for o in options]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]
