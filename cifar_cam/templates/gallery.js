@@ -18,6 +18,7 @@ const state = {
   shown: [], // the rows in the gallery, in their order
   made: 0, // how many of these have a tile; the others get theirs when one scrolls down
   open: null, // the row in the large view
+  asked: null, // the row of which somebody is asked for the right label
 }
 const AT_ONCE = 120
 const BY_NAME = new Map()
@@ -50,8 +51,9 @@ function figure(number) {
   return number.toLocaleString('en')
 }
 
-function things() {
-  return DATA.n_mistakes === undefined ? 'pictures' : 'mistakes'
+function things(n) {
+  const thing = DATA.n_mistakes === undefined ? 'picture' : 'mistake'
+  return `${figure(n)} ${thing}${n === 1 ? '' : 's'}`
 }
 
 function whose(row, kind) {
@@ -153,6 +155,11 @@ const ending = new IntersectionObserver(onEnding, {rootMargin: '1000px'})
 function onEnding([{isIntersecting}]) {
   if (!isIntersecting || state.made >= state.shown.length) return
   makeMore()
+  watchEnding()
+}
+
+// Anew: whether the end is in sight is told once, also if it stays there
+function watchEnding() {
   ending.unobserve($('#ending'))
   ending.observe($('#ending'))
 }
@@ -161,11 +168,11 @@ function countText() {
   const [n, all] = [state.shown.length, DATA.rows.length]
   const whole = DATA.n_mistakes ?? all
   const rest = all < whole ? `, which are those of largest loss among ${figure(whole)}` : ''
-  if (!isFiltered()) return `${figure(all)} ${things()}${rest}`
+  if (!isFiltered()) return things(all) + rest
   const pair = pairShown()
   const ofPair = DATA.pairs?.[pair] ?? 0
   const inAll = ofPair > n ? `; ${figure(ofPair)} of this kind in all` : ''
-  return `${figure(n)} of ${figure(all)} ${things()}${rest}${inAll}`
+  return `${figure(n)} of ${things(all)}${rest}${inAll}`
 }
 
 function draw() {
@@ -174,6 +181,7 @@ function draw() {
   state.made = 0
   $('#tiles').replaceChildren()
   makeMore()
+  watchEnding()
   showState()
 }
 
@@ -213,6 +221,7 @@ function putMark(row, mark) {
 }
 
 function markAs(row, kind, label) {
+  state.asked = null
   putMark(row, markOf(row, kind, label, noteOf(MARKS.get(row.file))))
 }
 
@@ -229,6 +238,7 @@ function undoMark() {
 // A wrong label: which is the right one? The most probable classes come first
 async function askForLabel(row) {
   if (state.open !== row) await openLarge(row)
+  state.asked = row
   $('#asking').hidden = false
   $('#label').focus()
 }
@@ -269,7 +279,7 @@ function showMarking(row) {
   $('#said').textContent = mark ? wordsOf(mark) : ''
   $('#note').value = noteOf(mark)
   $('#unmark').disabled = !mark
-  $('#asking').hidden = kind !== 'wrong label'
+  $('#asking').hidden = kind !== 'wrong label' && state.asked !== row
   const label = DATA.classes.indexOf(mark?.label)
   if (kind === 'wrong label' && label >= 0) $('#label').value = String(label)
 }
@@ -332,6 +342,7 @@ function showLarge(row) {
 
 async function openLarge(row) {
   if (state.open) keepNote()
+  state.asked = null
   state.open = row
   const known = await HOOKS.details(row)
   if (state.open !== row) return
@@ -352,7 +363,7 @@ function onClose() {
   state.open = null
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
-  while (state.made <= position) makeMore()
+  if (position < state.made + 5 * AT_ONCE) while (state.made <= position) makeMore()
   $('#tiles').children[position]?.firstChild.focus()
 }
 
@@ -372,8 +383,7 @@ function goToAddress() {
   if (!/^(\w+-)?\d+$/.test(name)) return
   const rows = rowsCalled(name)
   const several = rows.map(row => `#${nameOf(row)}`).join(' or ')
-  const among = `the ${figure(DATA.rows.length)} ${things()} that are here`
-  if (rows.length === 0) tellOf(`There is no picture #${name} among ${among}.`)
+  if (rows.length === 0) tellOf(`There is no picture #${name} here, among ${things(DATA.rows.length)}.`)
   else if (rows.length > 1) tellOf(`There are several pictures #${name}: say which, ${several}.`)
   else openInGallery(rows[0])
 }
@@ -517,7 +527,6 @@ async function start() {
   listen()
   listenToLarge()
   draw()
-  ending.observe($('#ending'))
   if (!canRead()) tellOf('This browser lets no page read pictures, so the maps may be wrong: try another browser.')
   goToAddress()
 }
