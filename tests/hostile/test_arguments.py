@@ -272,7 +272,7 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     train_run=lambda: dict(data=W.data, out=W.home/'new', check=taken),
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
-needed['read_labels'] = dict
+needed['read_labels'] = needed['people_disagree'] = dict
 needed['Comparison.report'] = lambda: dict(out=W.home/'page.html', k=1)
 needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
