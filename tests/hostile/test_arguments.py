@@ -275,6 +275,7 @@ needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/
 needed['read_labels'] = needed['people_disagree'] = dict
 needed['Comparison.report'] = lambda: dict(out=W.home/'page.html', k=1)
 needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
+needed['people_disagree'] = dict
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
