@@ -21,7 +21,9 @@ from .gallery import *
 from .features import *
 from .report import *
 from .look import *
+from .compare import *
 from .export import *
+from .page import *
 
 # what rooms ask of their arguments is not for visitors
 _asked = 'short_repr check_value check_args allowed is_whole is_number is_above_0 is_share is_path are or_none at_home as_device'.split()

@@ -359,18 +359,6 @@ def mean_map(self:CAMInterpretation,
         for m in _shares(self.cams(part, layer, method, target)): total,n = total+m,n+1
     return (total/n if n else None),n
 
-# %% ../nbs/16_interp.ipynb #811da871
-@patch
-def label_issues(self:CAMInterpretation) -> pd.DataFrame: # Rows of `table` with `label_quality`, the lowest first
-    "Pictures whose label may be wrong, by confident learning (Northcutt et al. 2021); needs cleanlab"
-    try: from cleanlab.filter import find_label_issues
-    except ImportError as e: raise ImportError("label_issues needs cleanlab: pip install 'cifar_cam[label]'") from e
-    from cleanlab.rank import get_label_quality_scores
-    labels,probs = self.targs.numpy(),self.preds.double().numpy()
-    probs /= probs.sum(1, keepdims=True)
-    idxs = find_label_issues(labels, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
-    return self.table.iloc[idxs].assign(label_quality=get_label_quality_scores(labels, probs)[idxs])
-
 # %% ../nbs/16_interp.ipynb #818c7420
 @patch
 def _to_csv(self:CAMInterpretation, fn):

@@ -227,6 +227,19 @@ def _loss_label(loss):
     if d['name'] not in _crosses: return d['name']
     return 'weighted cross-entropy loss' if 'weight' in d else 'cross-entropy loss'
 
+def _keep_in_sight(ax):
+    "End the axis below the few points that would hide all others, with the height of each line's highest at its place"
+    ys = np.concatenate([o.get_ydata() for o in ax.lines])
+    ys = ys[np.isfinite(ys)]
+    if not len(ys): return
+    top = 1.5*max(ys[0], np.quantile(ys, .75, method='lower'))
+    if ys.max()<=top: return
+    ax.set_ylim(None, top)
+    for line in ax.lines:
+        x,y = line.get_xdata(),np.nan_to_num(line.get_ydata(), nan=-np.inf, posinf=-np.inf)
+        i = y.argmax()
+        if y[i]>top: ax.annotate(f'{y[i]:.3g} ↑', (x[i],top), color=line.get_color(), ha='center', va='top', fontsize=8)
+
 def _plot_measure(ax, k, times, name, history, whens):
     "The measure `k` of batches and epochs in one diagram"
     (t_bs,t_es),es,bs = whens,pd.DataFrame(history.epochs),pd.DataFrame(history.batches)
@@ -235,6 +248,7 @@ def _plot_measure(ax, k, times, name, history, whens):
     if len(es):
         ax.plot(t_es, es[f'train_{k}']*times, color='#0072B2', marker='o', ms=4, label='training, epochs')
         ax.plot(t_es, es[f'valid_{k}']*times, color='#D55E00', marker='s', ms=4, label='validation')
+    if k=='loss': _keep_in_sight(ax)
     ax.set(xlabel='epoch', ylabel=name, xlim=(0,None))
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     ax.grid(alpha=.25)

@@ -169,10 +169,11 @@ def _pictures(images):
     given = 'x'.join(map(str, a.shape)) or short_repr(images)
     shape = f'images are {given}: expected n x 3 x height x width, n x 1 if they are grey, or channels last'
     if a.ndim!=4 or a.shape[-1]!=3 or a.size==0 or a.dtype.kind not in 'buif': raise ValueError(shape)
-    a = a/np.float32(255) if a.dtype==np.uint8 else a.astype(np.float32)
-    values = f'images go from {a.min():.2f} to {a.max():.2f}: give uint8, or floats from 0 to 1, before normalisation'
-    if not (a.min()>=0 and a.max()<=1): raise ValueError(values)   # which NaN is not, either
-    return a
+    most = 255 if a.dtype.kind in 'ui' else 1
+    given = f'{a.min()} to {a.max()}' if most==255 else f'{a.min():.2f} to {a.max():.2f}'
+    values = f'images go from {given}: give whole numbers from 0 to 255, or floats from 0 to 1, before normalisation'
+    if not (a.min()>=0 and a.max()<=most): raise ValueError(values)   # which NaN is not, either
+    return a.astype(np.float32)/np.float32(most)
 
 # %% ../nbs/13_maps.ipynb #27c6c3bc
 def _is_cmap(o): return isinstance(o, mpl.colors.Colormap) or isinstance(o, str) and o in mpl.colormaps
@@ -192,7 +193,7 @@ def _tint(self:CamMaps, layer, size, alpha, cmap, native, shared_scale):
 
 @patch
 def overlay(self:CamMaps,
-    images, # The pictures, before normalisation: uint8, or floats from 0 to 1; n x 3 (or 1) x height x width, or channels last
+    images, # The pictures, before normalisation: 0 to 255, or floats from 0 to 1; n x 3 (or 1) x height x width, or channels last
     layer:str, # One of `layers`
     alpha:float=.65, # Weight of the colour where evidence is strongest
     cmap=None, # A matplotlib colour map; None: 'inferno', or 'RdBu_r' on a shared scale

@@ -10,7 +10,6 @@ __all__ = ['PagePath', 'check_explain', 'explain_run']
 # %% ../nbs/19_report.ipynb #2fc7be9c
 import base64, hashlib, io, matplotlib as mpl
 from datetime import date as Date
-from importlib.util import find_spec
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -33,6 +32,7 @@ from .faith import _checked, _probs, _road
 from .interp import *
 from .interp import _at_once
 from .gallery import *
+from .features import *
 
 # %% ../nbs/19_report.ipynb #e565272d
 def _webp(a, lossless=True):
@@ -320,17 +320,15 @@ def _cards(self:CAMInterpretation, doubt):
     t = self.table
     cards = {'accuracy': f'{t.correct.mean():.2%}', 'mean loss': f'{t.loss.mean():.3f}', 'pictures': f'{len(t):,}',
              'mistakes': f'{(~t.correct).sum():,}', 'calibration error': f'{self.ece():.1%}'}
-    if doubt is not None: cards['labels doubtful'] = f'{len(doubt):,}'
+    if doubt is not None and len(doubt): cards['labels doubtful'] = f'{len(doubt):,}'
     return list(cards.items())
 
 @patch
-def _doubt_words(self:CAMInterpretation, doubt):
-    "What the doubtful labels mean for the accuracy"
-    if doubt is None or not len(doubt): return ''
-    with_them,without = self.table.correct.mean(),self.table.drop(doubt.index).correct.mean()
-    return (f'Confident learning (cleanlab) doubts {len(doubt):,} labels. '
-            f'Accuracy is {with_them:.2%} with them and {without:.2%} without. '
-            'That is a suspicion, not a truth: the weaker the network, the more often it is wrong.')
+def _doubt_words(self:CAMInterpretation, doubt, humans=None):
+    "What is to be said of doubtful labels, and of what people saw"
+    said = [] if doubt is None else [doubt.attrs['said']]
+    if humans is not None: said.append(self._humans_said(humans))
+    return ' '.join(said)
 
 # %% ../nbs/19_report.ipynb #a95d10ce
 @patch
@@ -368,7 +366,7 @@ class PagePath(type(Path())):
 
 # %% ../nbs/19_report.ipynb #6d19f2ce
 @patch
-def _about(self:CAMInterpretation, title, today, doubt):
+def _about(self:CAMInterpretation, title, today, doubt, humans=None):
     "What the page says first: title, figures and facts"
     config = vars(self.learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
@@ -377,7 +375,7 @@ def _about(self:CAMInterpretation, title, today, doubt):
     right,n,wrong = self.table.correct,f'{len(self.table):,}',int((~self.table.correct).sum())
     summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {right.mean():.2%}.'
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=n, summary=summary,
-                cards=self._cards(doubt), doubt=self._doubt_words(doubt),
+                cards=self._cards(doubt), doubt=self._doubt_words(doubt, humans),
                 facts=of+_facts(config, today or Date.today().isoformat()))
 
 @patch
@@ -434,17 +432,19 @@ def report(self:CAMInterpretation,
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`
     faithfulness:bool=None, # Measure ROAD of each map for the predicted class; None: of the worst 100, of pictures up to 64x64
-    label_issues:bool=None, # Mark doubtful labels; None: if cleanlab is there
+    label_issues:bool=True, # Mark doubtful labels?
     title:str=None, # None: made from the model's and the data's name
-    today:str=None # The date on the page; None: today
+    today:str=None, # The date on the page; None: today
+    humans=None # What people saw in the pictures, as for `read_humans`: the page says in how many mistakes they, too, disagree
 ) -> PagePath: # Of report.html, or report-METHOD.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
-    doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
+    humans = None if humans is None else read_humans(humans)
+    doubt = self.label_issues() if ifnone(label_issues, True) else None
     gallery = self._gallery_of(ifnone(k, self._n_shown()), layers, method, faithfulness, doubt)
     shown = Counter((o['actual'],o['predicted']) for o in gallery['data']['rows'])
-    page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt), **self._figures(shown), **gallery)
+    page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt, humans), **self._figures(shown), **gallery)
     fn = file_name('report.html', method)
     with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
     return PagePath(folder)/fn
@@ -516,13 +516,15 @@ def explain_run(
     mistakes:int=None, # Mistakes in report.html, at most 2,000; 0: no report; None: as for `report`
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     folder=None, # Where to write; None: the run's folder
-    faithfulness:bool=False # Measure ROAD of each map in report.html?
+    faithfulness:bool=False, # Measure ROAD of each map in report.html?
+    humans=None # As for `report`
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
     check_args(allowed.flag, faithfulness=faithfulness)
+    if humans is not None: humans = read_humans(humans)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
@@ -537,7 +539,7 @@ def explain_run(
     def step(words, k, do, /, *args, **kwargs):
         if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
     step('drawing the maps', k, interp.save, folder, k=k, target=target)
-    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness)
+    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness, humans=humans)
     step('exporting the maps', export and n_export, interp.export, export, n_export, target=target)
     return interp
 

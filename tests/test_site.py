@@ -1,5 +1,5 @@
 "The documentation, built by tools/site.py: pages, links, pictures, names, search, and how it looks on a narrow screen."
-import ast, base64, importlib, inspect, json, os, re, subprocess, sys, threading
+import ast, html, importlib, inspect, json, os, re, subprocess, sys, threading
 from dataclasses import is_dataclass
 from functools import partial
 from html.parser import HTMLParser
@@ -20,23 +20,28 @@ top = Path(__file__).resolve().parent.parent
 cfg = get_config(top)
 url,code_url = f'{cfg.doc_host}{cfg.doc_baseurl}/',f'{cfg.git_url}/blob/{cfg.branch}/'
 
+example = 'example/report.html'
+
 def read(fn): return (cfg.nbs_path/fn).read_text(encoding='utf-8')
 files = [o for o in cfg.nbs_path.rglob('*.ipynb') if '.ipynb_checkpoints' not in o.parts]
 notebooks = sorted(o.relative_to(cfg.nbs_path) for o in files)
+nbs = {nbpath2html(o).as_posix(): o for o in notebooks}
 modules = {str(o): m[1] for o in notebooks if (m := re.search(r'#\| default_exp (\w+)', read(o)))}
 
 class Page(HTMLParser):
     "What stands in a page: its anchors, its links, its pictures, and the words of its main part"
     def __init__(self, fn):
         super().__init__()
-        self.ids,self.links,self.pictures,self.words,self.main = set(),[],[],'',False
+        self.ids,self.links,self.pictures,self.alts,self.words,self.main = set(),[],[],[],'',False
         self.feed(fn.read_text(encoding='utf-8'))
 
     def handle_starttag(self, tag, attrs):
         d = dict(attrs)
         self.ids.add(d.get('id'))
         if tag=='main': self.main = True
-        if tag=='img': self.pictures.append(d['src'])
+        if tag=='img':
+            self.pictures.append(d['src'])
+            self.alts.append(d.get('alt') or '')
         elif (to := d.get('href') or d.get('src')): self.links.append(to)
 
     def handle_endtag(self, tag): self.main = self.main and tag!='main'
@@ -51,7 +56,9 @@ def site(tmp_path_factory):
     return dest
 
 @pytest.fixture(scope='module')
-def pages(site): return {o.relative_to(site).as_posix(): Page(o) for o in site.rglob('*.html')}
+def pages(site):
+    made = {o.relative_to(site).as_posix(): Page(o) for o in site.rglob('*.html')}
+    return {k: o for k,o in made.items() if k not in ('404.html', example)}   # which have tests of their own
 
 def lost(site, pages, page, href):
     "Does `href`, on `page`, lead to a file that is not there, or to an anchor that its page does not have?"
@@ -83,19 +90,78 @@ def test_every_link_leads_somewhere(site, pages):
     assert sum(len(o.links) for o in pages.values())>1000
     assert not [(page,href) for page,o in pages.items() for href in o.links if lost(site, pages, page, href)]
 
-def test_every_picture_is_there(site, pages):
-    found = [(page,src) for page,o in pages.items() for src in o.pictures]
-    assert found
-    for page,src in found:
-        if src.startswith('data:image/png;base64,'):
-            assert base64.b64decode(src.partition(',')[2], validate=True)[:4]==b'\x89PNG', page
-        elif not urlsplit(src).scheme: assert not lost(site, pages, page, src), (page, src)
+def test_every_picture_is_there_and_has_words(site, pages):
+    found = [(page,src,alt) for page,o in pages.items() for src,alt in zip(o.pictures, o.alts)]
+    assert len(found)>50
+    for page,src,alt in found:
+        if not urlsplit(src).scheme: assert not lost(site, pages, page, src), (page, src)
+        assert src.startswith('https:') or len(alt.split())>2 and '<' not in alt, (page, src, alt)
+
+def test_gallery_has_every_figure_and_leads_to_it(pages):
+    made = sum(len(o.pictures) for k,o in pages.items() if nbs.get(k))
+    there = [o for o in pages['figures.html'].links if '#cell-' in o]
+    assert len(there)==len(pages['figures.html'].pictures)==sum(len(figures(o)) for o in notebooks)<=made
+
+def signatures(fn):
+    "The signatures on the page `fn`"
+    entries = re.findall(r'cell-output-display cell-output-markdown">.*?<code[^>]*>(.*?)</code>', fn.read_text(), re.S)
+    return [html.unescape(re.sub('<[^>]+>', '', o)) for o in entries]
+
+def test_signatures_are_without_noise(site):
+    found = [(fn.name,o) for fn in site.glob('*.html') for o in signatures(fn)]
+    noise = r'NoneType|\b0x|__main__|<function|<class \W|functools|\w+\.\w+\.\w+(?=[,=)])|after_cancel_backward'
+    assert len(found)>150
+    assert not [(page,o) for page,o in found if re.search(noise, o)]
+    said = {m[1]: o for _,o in found if (m := re.match(r'(?:class|def) (\w+)', o))}
+    assert said['PlainTensors']=='class PlainTensors(Callback)'
+    for part in 'resume:bool=False', "recipe:str='baseline'", 'k:int=10': assert part in said['run'], part
+    assert ')->CamMaps:' in said['cam'] and 'vocab=None,' in said['check_targets']
+    assert 'train/<class>/ and test/<class>/' in said['cifar10_path']
+
+def eaten(fn):
+    "Tags on the page `fn` that HTML does not have: text in angle brackets"
+    found = []
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attrs): found.append(tag)
+    Tags().feed(fn.read_text())
+    return {o for o in found if o in ('class','function','method','module','name','label')}
+
+def test_no_words_are_eaten_and_no_entry_is_private(site, pages):
+    assert not {k: v for k in pages if (v := eaten(site/k))}
+    assert not [(k,i) for k,o in pages.items() for i in o.ids if re.match(r'_\w+\.|\w+\._', i or '')]
+
+def test_sources_stand_in_folds(site):
+    "Below an entry stands the exported cell that it is from, closed, and what is private has its source where lessons try it"
+    page = (site/'cam.html').read_text()
+    folds = re.findall(r'<details class="code-fold">\s*<summary>Source of (.*?)</summary>(.*?)</details>', page, re.S)
+    code = {names: html.unescape(re.sub('<[^>]+>', '', o)) for names,o in folds}
+    assert code['contrast'].lstrip().startswith('class contrast') and '_class_index' in code
+    assert page.index('id="contrast"')<page.index('Source of contrast<')<page.index('id="check_targets"')
+    hits = [o for o in json.loads((site/'search.json').read_text()) if o['href'].startswith('cam.html')]
+    assert len(hits)>10 and not [o for o in hits if 'Contrast of class' in o['text'] and 'raise' in o['text']]
+
+def test_lost_addresses_and_icon(site):
+    "404.html goes by the site's own address, wherever it is shown"
+    page,text = Page(site/'404.html'),(site/'404.html').read_text()
+    base = re.search('<base href="([^"]+)">', text)[1]
+    assert base==urlsplit(url).path
+    near = [o.removeprefix(base).partition('#')[0] for o in page.links if not re.match(r'\w+:|#|//', o)]
+    lost = [o for o in near if not (site/unquote(o)).exists()]
+    assert len(near)>30 and not lost
+    icon = re.search('rel="icon" href="([^"]+)"', text)[1]
+    assert (site/icon).read_text().startswith('<svg')
+
+def test_report_to_click_on(site, pages):
+    assert example in pages['index.html'].links
+    assert (site/example).stat().st_size<3e6 and 'digits' in (site/example).read_text()
 
 def public(module):
     "The names of `module` that users may call: what it exports, and the methods that it adds to classes"
     tree = ast.parse((cfg.lib_path/f'{module}.py').read_text(encoding='utf-8'))
     added = [patch_name(o) for o in tree.body if isinstance(o, ast.FunctionDef) and not o.name.startswith('_')]
-    return importlib.import_module(f'{cfg.lib_name}.{module}').__all__ + [o for o in added if '.' in o and o[0]!='_']
+    mod = importlib.import_module(f'{cfg.lib_name}.{module}')
+    own = [o for o in mod.__all__ if getattr(getattr(mod, o), '__module__', mod.__name__)==mod.__name__]   # others stood here once
+    return own + [o for o in added if '.' in o and o[0]!='_']
 
 def unsaid(o):
     "The arguments of `o` that no comment describes"
@@ -129,7 +195,7 @@ def test_every_public_name_is_documented(pages, nb, module):
         assert follows(mod, n) or o.__doc__, f'{n} says nothing of itself'
         assert follows(mod, n) or not unsaid(o), f'{n}: an argument without a word'
         said = {k: v for k,v in docments(o).items() if v and f'**{k}' not in str(inspect.signature(o))}
-        if is_dataclass(o): continue   # whose fields fastcore does not read in a notebook
+        if isinstance(o, type) and '__init__' not in vars(o): said = {}   # as its base has it
         assert not [k for k,v in said.items() if v not in page.words], n
         short = n.rpartition('.')[2]
         assert f'{short}(' in page.words, n
@@ -191,17 +257,43 @@ def test_sidebar_has_all_pages_in_order(page, pages, host):
     shown = [urlsplit(o).path.lstrip('/') for o in hrefs if not o.endswith('#')]
     assert shown==[nbpath2html(Path(o)).as_posix() if o.endswith('.ipynb') else o.replace('.md', '.html') for o in bar]
     assert sorted(shown)==sorted(pages)
+    assert page.locator(f'nav a[href="{cfg.git_url}"]').is_visible()
 
 HANGING = """[...document.querySelectorAll('main > *, main section > *, main img, main pre')]
     .filter(o => o.getBoundingClientRect().right>innerWidth).map(o => o.outerHTML.slice(0, 200))"""
 DRAWN = "[...document.images].every(o => o.complete && o.naturalWidth>0 || o.src.startsWith('https:'))"
 
+CONTRAST = """() => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true})
+    const rgba = c => {
+        canvas.clearRect(0, 0, 1, 1)
+        canvas.fillStyle = c
+        canvas.fillRect(0, 0, 1, 1)
+        return [...canvas.getImageData(0, 0, 1, 1).data]
+    }
+    const over = (a, b) => a.slice(0, 3).map((o, i) => (o*a[3] + b[i]*(255-a[3]))/255)
+    const behind = o => o ? over(rgba(getComputedStyle(o).backgroundColor), behind(o.parentElement)) : [255, 255, 255]
+    const linear = o => o<=.04 ? o/12.92 : ((o+.055)/1.055)**2.4
+    const bright = ([r, g, b]) => .2126*linear(r/255) + .7152*linear(g/255) + .0722*linear(b/255)
+    const ratio = o => {
+        const b = behind(o), [x, y] = [bright(over(rgba(getComputedStyle(o).color), b)), bright(b)].sort((x, y) => x-y)
+        return (y+.05)/(x+.05)
+    }
+    const words = 'main p, main pre span, main pre, main td, main th, main a, main summary, h1, h2, h3, nav a, nav li, input'
+    const all = [...document.querySelectorAll(words)]
+    return all.filter(o => o.innerText?.trim() && ratio(o)<3.5).map(o => [o.outerHTML.slice(0, 200), ratio(o)])
+}"""
+
 @pytest.mark.parametrize('width', [380, 1300])
-@pytest.mark.parametrize('name', ['index', 'tutorials/train_and_look', 'interp', 'troubleshooting'])
-def test_looks(browser, host, name, width):
-    "Nothing hangs out at the side, and every picture is drawn"
-    page = browser.new_page(viewport=dict(width=width, height=900))
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize('name', ['index', 'tutorials/train_and_look', 'interp', 'troubleshooting', 'results', 'figures', 'faith'])
+def test_looks(browser, host, name, scheme, width):
+    "Nothing hangs out at the side, every picture is drawn, and words can be told from what is behind them"
+    page = browser.new_page(viewport=dict(width=width, height=900), color_scheme=scheme)
     page.goto(f'{host}{name}.html')
+    ground = page.evaluate('getComputedStyle(document.body).backgroundColor')
+    assert ground==dict(light='rgb(255, 255, 255)', dark='rgb(33, 37, 41)')[scheme]
     assert not page.evaluate(HANGING)
     assert page.evaluate(DRAWN)
+    assert not page.evaluate(CONTRAST)
     page.close()

@@ -25,10 +25,15 @@ def shown(cell):
         cell.source = '' if ('echo','false') in opts else re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     return cell
 
+def alts(nb): return re.findall(r'^#\| fig-alt: "(.*)"', '\n'.join(o.source for o in nb.cells), re.M)
+
 def linked(text, cfg):
     "`text`, code left alone, with links from the top of the repository; once the project has a home, to there"
     raw = f'https://raw.githubusercontent.com/{cfg.user}/{cfg.repo}/{cfg.branch}/'
+    def on_site(m): return f'[{m[1]}]({cfg.doc_host}{cfg.doc_baseurl}/{m[2]})' if hosted(cfg) else ''
     def links(o):
+        o = re.sub(r'(\]\([^)]*\))\{[^}]*\}', r'\1', o)                   # classes of the site's style
+        o = re.sub(r'\[([^\]]*)\]\((example/[^)]*)\)', on_site, o)   # what only the site has
         o = re.sub(r'\]\((?!\w+:|#)(?=[^)]*\.ipynb)', f']({cfg.nbs_path.name}/', o)
         if not hosted(cfg): return o
         o = re.sub(r'(!\[[^\]]*\]\()(?!\w+:)', rf'\1{raw}', o)
@@ -39,9 +44,11 @@ def main():
     cfg = get_config(top)
     nb = nbformat.read(cfg.nbs_path/cfg.readme_nb, as_version=4)
     nb.metadata.language_info = dict(name='python')
+    said = iter(alts(nb))   # a cell has one figure
     nb.cells = [o for o in map(shown, nb.cells) if o is not None]
     body,res = MarkdownExporter().from_notebook_node(nb, dict(output_files_dir=figs.name, unique_key='index'))
     body = re.sub(r'```python\s*```\n', '', body)                      # cells whose code is not shown
+    body = re.sub(r'!\[png\]', lambda _: f'![{next(said)}]', body)
     body = re.sub(r'<style scoped>.*?</style>\n?', '', body, flags=re.S)  # pandas
     title,rest = re.sub(r'\n{3,}', '\n\n', body).strip().split('\n', 1)
     note = '<!-- made from nbs/index.ipynb by tools/readme.py; edit the notebook -->\n\n'

@@ -2,12 +2,15 @@
 // gallery.html and dialog.html have its elements; the data are in the page, as JSON, in the element #data.
 
 // What a page of another kind puts in place of these: its rows, what is said of one only when it is looked at (such as
-// all probabilities), more elements for the large view, and the store of marks
+// all probabilities), more elements for the large view, the store of marks, and of a tile its stacks, words and badges
 const HOOKS = {
   rows: async () => DATA.rows,
   details: async row => row,
   more: () => [],
   store: browserStore,
+  stacks: (...shows) => [stack(...shows)],
+  words: whatText,
+  badges: () => [],
 }
 
 // What is shown now
@@ -15,6 +18,7 @@ const state = {
   shown: [], // the rows in the gallery, in their order
   made: 0, // how many of these have a tile; the others get theirs when one scrolls down
   open: null, // the row in the large view
+  asked: null, // the row of which somebody is asked for the right label
 }
 const AT_ONCE = 120
 const BY_NAME = new Map()
@@ -114,7 +118,7 @@ function badgesOf(row) {
   const said = mark ? [badge(wordsOf(mark), 'badge mark')] : []
   if (noteOf(mark)) said.push(soft('span', noteOf(mark)))
   if (row.doubtful) said.push(badge('label doubtful'))
-  return said
+  return [...HOOKS.badges(row), ...said]
 }
 
 function quickButton(row, key) {
@@ -128,8 +132,9 @@ function quickButton(row, key) {
 function tile(row) {
   const layer = $('#maps').checked ? valueOf('#layer') : ''
   const kind = valueOf('#kind')
-  const button = element('button', {className: 'tile', type: 'button'}, stack(row, layer, kind, $('#cells').checked))
-  button.append(element('span', {}, whatText(row)), soft('span', whichText(row, layer, kind)))
+  const stacks = element('span', {className: 'stacks'}, ...HOOKS.stacks(row, layer, kind, $('#cells').checked))
+  const button = element('button', {className: 'tile', type: 'button'}, stacks)
+  button.append(element('span', {}, HOOKS.words(row)), soft('span', whichText(row, layer, kind)))
   button.append(element('span', {className: 'badges'}, ...badgesOf(row)))
   button.addEventListener('click', () => openLarge(row))
   const quick = element('div', {className: 'quick'}, ...Object.keys(KEYS).map(key => quickButton(row, key)))
@@ -151,6 +156,11 @@ const ending = new IntersectionObserver(onEnding, {rootMargin: '1000px'})
 function onEnding([{isIntersecting}]) {
   if (!isIntersecting || state.made >= state.shown.length) return
   makeMore()
+  watchEnding()
+}
+
+// Anew: whether the end is in sight is told once, also if it stays there
+function watchEnding() {
   ending.unobserve($('#ending'))
   ending.observe($('#ending'))
 }
@@ -172,6 +182,7 @@ function draw() {
   state.made = 0
   $('#tiles').replaceChildren()
   makeMore()
+  watchEnding()
   showState()
 }
 
@@ -211,6 +222,7 @@ function putMark(row, mark) {
 }
 
 function markAs(row, kind, label) {
+  state.asked = null
   putMark(row, markOf(row, kind, label, noteOf(MARKS.get(row.file))))
 }
 
@@ -227,6 +239,7 @@ function undoMark() {
 // A wrong label: which is the right one? The most probable classes come first
 async function askForLabel(row) {
   if (state.open !== row) await openLarge(row)
+  state.asked = row
   $('#asking').hidden = false
   $('#label').focus()
 }
@@ -267,7 +280,7 @@ function showMarking(row) {
   $('#said').textContent = mark ? wordsOf(mark) : ''
   $('#note').value = noteOf(mark)
   $('#unmark').disabled = !mark
-  $('#asking').hidden = kind !== 'wrong label'
+  $('#asking').hidden = kind !== 'wrong label' && state.asked !== row
   const label = DATA.classes.indexOf(mark?.label)
   if (kind === 'wrong label' && label >= 0) $('#label').value = String(label)
 }
@@ -318,7 +331,7 @@ function description(row) {
 function showLarge(row) {
   const probs = (row.probs ?? []).map(([number, share]) => probability(row, number, share))
   forget($('#large').querySelectorAll('.stack'))
-  $('#which').textContent = whatText(row)
+  $('#which').textContent = HOOKS.words(row)
   $('#sight').replaceChildren(stack(row), description(row), element('ul', {className: 'probs'}, ...probs))
   $('#evidence').replaceChildren(mapTable(row), ...HOOKS.more(row))
   const position = state.shown.indexOf(row)
@@ -330,6 +343,7 @@ function showLarge(row) {
 
 async function openLarge(row) {
   if (state.open) keepNote()
+  state.asked = null
   state.open = row
   const known = await HOOKS.details(row)
   if (state.open !== row) return
@@ -350,7 +364,7 @@ function onClose() {
   state.open = null
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
-  while (state.made <= position) makeMore()
+  if (position < state.made + 5 * AT_ONCE) while (state.made <= position) makeMore()
   $('#tiles').children[position]?.firstChild.focus()
 }
 
@@ -514,7 +528,6 @@ async function start() {
   listen()
   listenToLarge()
   draw()
-  ending.observe($('#ending'))
   if (!canRead()) tellOf('This browser lets no page read pictures, so the maps may be wrong: try another browser.')
   goToAddress()
 }

@@ -215,8 +215,13 @@ door('interp[]', lambda idxs: W.interp[idxs], lambda: dict(idxs=[0]), idxs='idxs
 door('misclassified', lambda **k: W.interp.misclassified(**k), dict, k='whole?', by='word', actual='klass', predicted='klass')
 door('confused', lambda **k: W.interp.confused(**k), lambda: dict(actual='a', predicted='b'), k='whole?', actual='klass', by='word')
 door('similar', lambda **k: W.interp.similar(**k), lambda: dict(idx=[0], k=1), idx='idxs', to='word', k='whole')
-door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1), 
+door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1),
      idx='idxs', to='word', k='whole', figsize='figsize')
+door('duplicates', lambda **k: W.interp.duplicates(**k), lambda: dict(k=1), least='share', k='whole')
+door('label_issues', lambda **k: W.interp.label_issues(**k), dict, of='word', by='word', most='share?')
+door('label_quality', label_quality, lambda: dict(labels=[0,1], probs=np.eye(2)), by='word')
+door('people_disagree', lambda **k: W.interp.people_disagree(**k), None, humans='path')
+door('cross_validate', cross_validate, None, run='path', out='fresh', folds='whole')
 door('calibration', lambda **k: W.interp.calibration(**k), dict, n_bins='whole')
 door('ece', lambda **k: W.interp.ece(**k), dict, n_bins='whole')
 door('cams', lambda **k: W.interp.cams(**k), lambda: dict(idxs=[0]), idxs='idxs', layers='layers', method='method', target='klass')
@@ -235,14 +240,19 @@ door('plot_mean_maps', lambda **k: W.interp.plot_mean_maps(**k), dict, pairs='kl
 door('ProbeCallback', ProbeCallback, lambda: dict(interp=W.interp, idxs=[0]), interp='module', idxs='idxs', layer='layers', method='method')
 door('interp.save', lambda **k: W.interp.save(**k), None, folder='fresh', k='whole')
 door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method',
-     faithfulness='flag?', label_issues='flag?')
+     faithfulness='flag?', label_issues='flag?', humans='path?')
 door('check_explain', check_explain, dict, k='whole', mistakes='upto', method='method', size='size')
-door('explain_run', explain_run, None, run='path', k='whole', mistakes='upto', method='method', target='klass', faithfulness='flag')
+door('explain_run', explain_run, None, run='path', k='whole', mistakes='upto', method='method', target='klass', faithfulness='flag',
+     humans='path?')
 door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
 door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
 door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='path', files='files', k='whole', method='method')
+door('compare', lambda other, **k: compare(W.interp, other, **k), lambda: dict(other=W.interp), other='path', names='titles')
+for o in 'repaired','new','common','by_class':
+    door(f'Comparison.{o}', lambda run, o=o: getattr(compared(), o)(run), lambda: dict(run=1), run='klass')
 door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
 door('export_run', export_run, None, run='path', path='fresh')
+door('open_run', lambda **k: open_run(**k).close(), lambda: dict(run=W.run), run='path', port='whole?', height='size')
 door('Looked.show', lambda **k: looked().show(**k), dict, n='whole', figsize='figsize', native='flag')
 door('resnet_learner', resnet_learner, lambda: dict(dls=W.dls, model=W.net), dls='module', recipe='word', precision='word',
      l1='number?', l2='number?', compile='flag')
@@ -260,10 +270,15 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['read_labels'] = dict
+needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
+needed['people_disagree'] = dict
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
 def looked(): return W.learn.look(W.files[0])
+
+@functools.cache
+def compared(): return compare(W.interp, W.interp)
 
 def saved_maps():
     fn = W.home/'good.npz'
@@ -447,6 +462,14 @@ cases = [
     (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
     (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
     (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: compare(), '2 to 26 runs'),
+    (lambda: compare(W.interp), '2 to 26 runs'),
+    (lambda: compare(*[W.interp]*27), '2 to 26 runs'),
+    (lambda: compare(W.interp, None), '2 to 26 runs'),
+    (lambda: compare(W.interp, W.net), '2 to 26 runs'),
+    (lambda: compare(W.run, W.home/'empty'), 'not a run folder'),
+    (lambda: compare(W.run, W.run, names=['a','a']), 'different names'),
+    (lambda: Comparison([W.interp]*2, ['a','b\n']), 'different names'),
     (lambda: W.learn.export_onnx(W.home/'x.pt'), '.onnx'),
     (lambda: W.learn.export_onnx(W.home/'nosuch'/'x.onnx'), 'no folder'),
     (lambda: W.learn.export_onnx(W.home), '.onnx'),
@@ -456,6 +479,9 @@ cases = [
     (lambda: cam(W.learn, W.home/'text.jpg'), 'not a picture'),
     (lambda: cam(W.net, W.files[0]), 'made ready'),
     (lambda: load_run(W.run, dls=5), 'dls'),
+    (lambda: open_run(W.home/'empty'), 'not a run folder'),
+    (lambda: open_run(W.net), 'run folder'),
+    (lambda: open_run(W.run, port=65536), '65535'),
     (lambda: train_run('nosuch'), 'nosuch'),
     (lambda: train_run(W.home/'file', W.home/'new'), 'archive'),
     (lambda: train_run(W.data, W.home/'file'), 'is a file'),

@@ -41,7 +41,7 @@ lines += [small(f'--{k.replace("_", "-")}={v}') for k,vs in more.items() for v i
 lines += [['runs', *o] for o in (['nosuch'], ['{home}/file'], [''], ['a', 'b'], ['--nosuch'], ['--k=1'], ['~nosuchuser/runs'], ['x'*300])]
 options = ['--out={home}/file', '--out={home}/file/x', '--faithfulness=1', '--k=', '--k=1e2', '--target=', '--method=', '--recipe=fast',
            '--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
-           '--export={home}/file', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
+           '--export={home}/file', '--humans=nosuch.csv', '--humans={home}', '--humans={home}/file', '--humans', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
 lines += [['explain'], ['explain', '--k=3'], ['explian'], ['Explain', '{run}']]
 looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], \
@@ -57,6 +57,11 @@ places = '', 'x', 'x.pt', 'nosuch/x.onnx','{home}/file/x.onnx', '{home}/file', '
 runs = [], ['{run}'], ['nosuch', 'x.onnx'], ['{home}', 'x.onnx'], ['{home}/file', 'x.onnx'], ['', 'x.onnx'], ['{data}', 'x.onnx']
 lines += [['export', *o] for o in runs] + [['export', '{run}', o] for o in places]
 lines += [['export', '{run}', 'x.onnx', o] for o in ('more', '--nosuch', '--opset=18')]
+lines += [['open', *o] for o in folders] + [['open', '{run}', f'--port={o}'] for o in ['0', '65536', '-1', '80.5', 'http', '', '9'*40]]
+lines += [['open', '{run}', o] for o in ('--nosuch', '--no-browser=1', '--host=0.0.0.0', '--port')]
+compared = [], ['{run}'], ['nosuch', 'other'], ['{run}', 'nosuch'], ['{run}', '{home}'], ['{home}/file', '{run}'], ['{run}', ''], \
+    ['{run}', '{data}'], ['~nosuchuser/run', '{run}'], ['{run}', '{run}', '--nosuch'], ['{run}']*27
+lines += [['compare', *o] for o in compared]
 lines += [['doctor', 'extra'], ['doctor', '--nosuch'], ['doctor', '--epochs=1']]
 latin = os.fsdecode(b'caf\xe9')
 if posix: lines += [small('--out='+latin), small('--data='+latin), ['explain', latin], [latin], small('--recipe='+latin)]
