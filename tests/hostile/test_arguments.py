@@ -23,6 +23,7 @@ odd = ['', 'nosuch', [], {}, object(), True, b'3', 1j, np.array([1,2]), torch.fu
 kinds = dict(
     whole = [0, -1, 2.5, nan, inf, '3', None, *odd],
     zero = [-1, 2.5, nan, inf, '3', None, *odd],            # 0 is meant
+    upto = [-1, 2.5, nan, inf, '3', *odd],                  # 0 and None are meant
     size = [0, -1, 2.5, nan, 10**9, '32', None, *odd],
     seed = [-1, 2.5, nan, 2**40, '1', None, *odd],
     share = [-.1, 2, nan, inf, '0.5', None, *odd],
@@ -240,8 +241,8 @@ door('ProbeCallback', ProbeCallback, lambda: dict(interp=W.interp, idxs=[0]), in
 door('interp.save', lambda **k: W.interp.save(**k), None, folder='fresh', k='whole')
 door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method',
      faithfulness='flag?', label_issues='flag?', humans='path?')
-door('check_explain', check_explain, dict, k='whole', mistakes='zero', method='method', size='size')
-door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass', faithfulness='flag',
+door('check_explain', check_explain, dict, k='whole', mistakes='upto', method='method', size='size')
+door('explain_run', explain_run, None, run='path', k='whole', mistakes='upto', method='method', target='klass', faithfulness='flag',
      humans='path?')
 door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
 door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
