@@ -127,8 +127,12 @@ class _Queue:
             return self.wanted[key]
 
     def end(self):
-        with self.change: self.ended = True; self.change.notify()
+        "No more is made, and nobody waits for it"
+        with self.change:
+            self.ended = True
+            self.change.notify()
         self.thread.join(10)
+        for o in self.wanted.values(): o.cancel()
 
 # %% ../nbs/23_page.ipynb #2b4cc5bd
 @patch
