@@ -11,7 +11,6 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
-from .pretrained import *
 from .classes import *
 from .trace import *
 from .maps import *

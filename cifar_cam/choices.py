@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
-           'file_name']
+           'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -56,3 +56,16 @@ def file_name(
     words = [str(o) for o,usual in ((method,'gradcam'),(target,'predicted')) if o is not None and str(o)!=usual]
     tags = ''.join('-'+(re.sub(r'\W+', '-', o).strip('-') or 'other')[:40] for o in words)
     return tags.join(re.fullmatch(r'(.*)(\.\w+)', fn).groups())
+
+def page_file(
+    out:str, # A folder, or a file whose name ends in .html
+    name:str='compare.html' # What it is called in a folder
+) -> Path:
+    "The file that a page is written to; `ValueError` if that can't be"
+    p = Path(out)
+    for o in p.parents:
+        if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
+    page = p.suffix.lower()=='.html'
+    if p.is_file() and not page: raise ValueError(f'out {p}: give a folder, or a file whose name ends in .html')
+    if page and p.is_dir(): raise ValueError(f'out {p}: it is a folder, give a file, or a folder that is not called like a page')
+    return p if page else p/name

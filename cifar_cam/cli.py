@@ -74,6 +74,7 @@ _size = _shown(partial(whole, least=16, most=512, what='16 to 512 pixels'), 'PIX
 _share = _shown(partial(above_0, below=1, what='a number between 0 and 1, such as 0.2'), 'X')
 _flip,_file,_data,_arch = _shown(_yes_no, '{yes,no}'),_shown(str, 'FILE'),_shown(str, 'DATA'),_shown(str, 'NAME')
 _k = _shown(partial(whole, most=100, what='1 to 100; predictions.csv has all'), 'N')
+_pictures = _shown(partial(whole, most=1000, what='1 to 1000'), 'N')
 _mistakes = _shown(partial(whole, least=0, most=2000, what='1 to 2000, or 0 for no report'), 'N')
 
 # %% ../nbs/24_cli.ipynb #349d2272
@@ -309,25 +310,27 @@ def explain(
     mistakes:_mistakes=None, # Mistakes in report.html; by default all up to 2000, or 200 of pictures above 64x64; 0: no report
     export:_dir='', # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     out:_dir='', # Folder to write into; by default that of the run
-    faithfulness:store_true=False # Measure in the report how far each map shows what the network used, which takes longer than the rest
+    faithfulness:store_true=False, # Measure in the report how far each map shows what the network used, which takes longer than the rest
+    humans:_file='' # A CSV of what people saw, with columns file and humans_top: the report says in how many mistakes they, too, disagree
 ):
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
     folder,layers = _newest() if folder is None else folder,_layers(layers)
     _check_maps(method, target, layers, _vocab(folder))
     msg = f'export {export}: it is there already, give a new folder'
     if export and os.path.exists(export): raise ValueError(msg)
+    msg = f'no file {humans}:{_near(humans)} give `humans` a CSV with the columns file and humans_top'
+    if humans and not os.path.isfile(os.path.expanduser(humans)): raise ValueError(msg)
     from cifar_cam.report import explain_run
     to,names = Path(out or folder),_names(method, target)
     before = _times(to, names)
-    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness)
+    interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness, humans or None)
     return _summary(interp, names, to, before)
 
 # %% ../nbs/24_cli.ipynb #47c2815f
 @call_parse
 def look(
-    run:str, # A run folder, as run or train wrote it; with --pretrained a picture, as those that follow
-    files:Annotated[str, dict(nargs='*')], # Pictures, or folders of them; clipboard: what was copied
-    pretrained:store_true=False, # The network that comes with the package, trained on CIFAR-10, in place of a run
+    run:str, # A run folder, as run or train wrote it
+    files:Annotated[str, dict(nargs='+')], # Pictures, or folders of them; clipboard: what was copied
     k:_k=5, # Training pictures to find for each
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps, one that can set a class against another
@@ -335,12 +338,9 @@ def look(
     json:store_true=False # Print a line of JSON a picture, in place of text
 ):
     "What a network says of new pictures: classes, maps, and the training pictures that are nearest"
-    if pretrained: files = [run,*files]
-    if not files: raise ValueError(f'look needs pictures: `cifar-cam look {run} photo.jpg`, or --pretrained without a run')
-    _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
+    _check_maps(method, 'contrast', _layers(layers), _vocab(run))
     from cifar_cam.look import look_run
-    from cifar_cam.pretrained import pretrained_cifar10
-    res = look_run(pretrained_cifar10() if pretrained else run, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
+    res = look_run(run, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
     print(res.to_json() if json else res)
     if out and not json: print(f'the figure is in {out}')
 
@@ -395,8 +395,8 @@ def export(
     print(export_run(run, path))
 
 # %% ../nbs/24_cli.ipynb #441e7703
-def _check_compared(folders):
-    "`ValueError` unless two or more runs with the same classes can be compared"
+def _check_compared(folders, out=''):
+    "`ValueError` unless two or more runs with the same classes can be compared, and `out` be written"
     msg = f'there is one run, {folders[0]}: give two or more to compare'
     if len(folders)<2: raise ValueError(msg)
     if len(folders)>26: raise ValueError(f'there are {len(folders)} runs: give 2 to 26')
@@ -404,6 +404,7 @@ def _check_compared(folders):
     other = [o for o,v in known if v!=known[0][1]]
     msg = other and f'{known[0][0]} and {other[0]} have not the same classes: only networks of the same classes can be compared'
     if other: raise ValueError(msg)
+    if out: page_file(os.path.expanduser(out))
 
 def _percent(o): return '–' if o!=o else f'{100*o:.1f} %'
 
@@ -419,10 +420,12 @@ def _print_classes(t, most=20):
 # %% ../nbs/24_cli.ipynb #75d3ff72
 @call_parse
 def compare(
-    runs:Annotated[str, dict(nargs='+')] # Two run folders or more; each is compared with the first
+    runs:Annotated[str, dict(nargs='+')], # Two run folders or more; each is compared with the first
+    out:_dir='', # A page with all of it: a folder for compare.html, or a file such as page.html
+    k:_pictures=200 # Pictures in the page, of each kind: repaired, new, common
 ):
     "Is one network better than another, on the same pictures? Mistakes repaired, new and common"
-    _check_compared(runs)
+    _check_compared(runs, out)
     from cifar_cam.compare import compare
     res = compare(*runs)
     for o in repr(res).splitlines(): print(_line(o, 400))
@@ -431,6 +434,7 @@ def compare(
     print()
     if len(what): _print_table(['what differs', *what.columns], [[i, *o] for i,o in zip(what.index, what.values)])
     else: print('nothing differs in what the runs say of themselves')
+    if out: print(f'\nthe page is {res.report(os.path.expanduser(out), k)}')
 
 # %% ../nbs/24_cli.ipynb #3d223e4d
 def _as_option(msg):

@@ -7,21 +7,30 @@ Docs: https://OWNER.github.io/cifar_cam/compare.html.md"""
 # %% auto #0
 __all__ = ['Comparison', 'compare']
 
-# %% ../nbs/21_compare.ipynb #7e817e3c
-import hashlib, json
+# %% ../nbs/21_compare.ipynb #5f8be0c5
 from html import escape
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
+from datetime import date as Date
+from copy import copy
+from .choices import page_file
 from .progress import tell, watched
 from .imports import *
 from .files import *
 from .checkpoint import _checksum
+from .checkpoint import versions
 from .run import *
 from .run import _config
 from .classes import *
 from .trace import *
+from .labels import _labels_words
+from .maps import *
+from .maps import _scales
+from .cam import *
 from .interp import *
-from .gallery import _done, _wrapped
+from .gallery import _done, _evidence, _tile, _wrapped
+from .report import *
+from .report import _Strips, _gallery_json, _listed, _render, _said_of_maps, _scripts, _styles, _svg
 
 # %% ../nbs/21_compare.ipynb #38dccb3f
 def _interval(b, c, n, level=.95):
@@ -290,14 +299,14 @@ def lines(self:Comparison):
     same = {n: _checksum(o.learn.model)==_checksum(first_[1].learn.model) for n,o in others}
     return [_verdict(self.table, self.results.loc[n], first_[0], n, len(others)>1, same[n]) for n,_ in others]
 
-# %% ../nbs/21_compare.ipynb #a3234112
+# %% ../nbs/21_compare.ipynb #72a7f87f
 @patch
-def _rows(self:Comparison, kind, run):
-    "The rows of the table that are of the `kind` for `run`, the most telling first"
+def _most_telling(self:Comparison, kind, run=1):
+    "The rows of the table that are of the `kind` for `run`, the most telling first; None: of those that are repaired or new"
     name,t = self._name(run),self.table
     before,after = t[f'prob_actual_{self.names[0]}'],t[f'prob_actual_{name}']
     by = before+after if kind=='common' else -(before-after).abs()
-    mine = t[f'kind_{name}']==kind
+    mine = t[f'kind_{name}'].isin([kind] if kind else ['repaired','new'])
     return t.loc[by[mine].sort_values(kind='stable').index]
 
 @patch
@@ -305,21 +314,21 @@ def repaired(self:Comparison,
     run=1 # A name or a number, where several are compared with the first one
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that the first run got wrong and this one gets right, the largest change first"
-    return self._rows('repaired', run)
+    return self._most_telling('repaired', run)
 
 @patch
 def new(self:Comparison,
     run=1 # As for `repaired`
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that the first run got right and this one gets wrong, the largest change first"
-    return self._rows('new', run)
+    return self._most_telling('new', run)
 
 @patch
 def common(self:Comparison,
     run=1 # As for `repaired`
 ) -> pd.DataFrame: # Rows of `table`
     "The pictures that both get wrong, those first of which they are surest"
-    return self._rows('common', run)
+    return self._most_telling('common', run)
 
 # %% ../nbs/21_compare.ipynb #6a789c18
 @patch
@@ -335,7 +344,28 @@ def by_class(self:Comparison,
         rows.append(dict(n=len(its)) | accs | _against(its[f'kind_{name}']))
     return pd.DataFrame(rows, index=pd.Index(list(map(as_text, self.interps[0].vocab)), name='class'))
 
-# %% ../nbs/21_compare.ipynb #fc91fa47
+# %% ../nbs/21_compare.ipynb #58ad8447
+@patch
+def plot_by_class(self:Comparison,
+    run=1, # As for `repaired`
+    k:int=20, # Classes at most, those that changed most
+    figsize=None # Inches; None: to fit
+) -> plt.Figure:
+    "How much better or worse each class got, in percentage points, with its interval of level 95 %"
+    check_args(allowed.whole, k=k)
+    check_args(or_none(allowed.figsize), figsize=figsize)
+    t = self.by_class(run)
+    t = t[t.n>0].sort_values('difference', key=lambda o: o.abs(), ascending=False)[:k].sort_values('difference')
+    fig,ax = plt.subplots(figsize=figsize or (5.5, .28*len(t)+1.1), layout='constrained')
+    ax.axvline(0, color='grey', lw=.8)
+    ax.hlines(range(len(t)), 100*t.from_, 100*t.to, color='#0072B2', lw=1.5)
+    ax.plot(100*t.difference, range(len(t)), 'o', color='#0072B2', ms=5)
+    ax.set(yticks=range(len(t)), yticklabels=t.index, xlabel=f'{self._name(run)} minus {self.names[0]}, percentage points')
+    ax.spines[['top','right','left']].set_visible(False)
+    ax.tick_params('y', length=0)
+    return _done(fig)
+
+# %% ../nbs/21_compare.ipynb #89db398b
 def _flat(d, before=''):
     "The settings in dictionaries one inside the other, by dotted names"
     res = {}
@@ -353,6 +383,8 @@ def _settings(interp):
     "The settings of a run, by name"
     record = {k: v for k,v in _record(interp).items() if k not in _not_settings}
     fits = record.pop('fits', None) or []
+    data = record.get('data') or {}
+    if data.get('labels_used'): record['data'] = data | dict(labels_used=f"{_labels_words(data['labels_used'])}, {data['labels_used'].get('fingerprint')}")
     if not record.get('recipe'): record['fits'] = '; '.join(f'{o.get("function")}, {o.get("epochs_done")} epochs' for o in fits) or None
     record = {k: v for k,v in record.items() if v is not None}
     return {as_text(k): as_text(_plain(v)) for k,v in _flat(record).items()}
@@ -364,6 +396,76 @@ def differs(self:Comparison) -> pd.DataFrame: # A row a setting, a column a run
     keys = L(its).map(list).concat().unique()
     t = pd.DataFrame(its, index=self.names, columns=keys).T.rename_axis('setting').fillna('–')
     return t[t.nunique(axis=1)>1]
+
+# %% ../nbs/21_compare.ipynb #46d9adfc
+def _its_class(target, vocab):
+    "A class by its name, for all networks; words stay words"
+    two = isinstance(target, str) and target in ('both','contrast')
+    check_value('target', target, lambda _: not two, "'predicted', 'actual' or a class: there is one map a network and layer")
+    if isinstance(target, str) and target in ('predicted','actual'): return target
+    return as_text(vocab[class_index(target, vocab)])
+
+@patch
+def _interp(self:Comparison, name): return self.interps[self.names.index(name)]
+
+@patch
+def _maps(self:Comparison, rows, names, layers, method, target):
+    "Maps of the pictures in `rows` of the table, by the runs called `names`, of the `layers`, or of the last one"
+    target,res = _its_class(target, self.interps[0].vocab),{}
+    last = layers is None and cam_class(method).__name__!='FullGrad'
+    for name in names:
+        o,ids = self._interp(name),rows[f'idx_{name}'].tolist()
+        its = usable_layers(o.learn, o.inputs(ids[:1]))[-1:] if last else layers
+        res[name] = o.cams(ids, its, method, target)
+    return res
+
+# %% ../nbs/21_compare.ipynb #cc10ccb3
+def _map_column(axs, maps, layer, ims, rows, name, native):
+    "The maps of a run's layer, from top to bottom, each with what the run says: blue if that is right, orange if not"
+    for ax,im,r,status in zip(axs, maps.overlay(ims, layer, native=native), rows.to_dict('records'), maps.status[layer]):
+        _tile(ax, im, '')
+        said = [f'{r["predicted_"+name]} {r["prob_"+name]:.0%}'] + [status]*(status!='ok')
+        ax.set_xlabel(_wrapped(said, 18), fontsize=7, color='#0072B2' if r['correct_'+name] else '#D55E00')
+    axs[0].set_title(_wrapped([name, f'{layer}, {"x".join(map(str, maps[layer].shape[1:]))}'], 18), fontsize=8)
+
+def _no_pictures(words):
+    "A figure that says that there is nothing to show"
+    fig,ax = plt.subplots(figsize=(6,1.5))
+    ax.text(.5, .5, words, ha='center', va='center')
+    ax.axis('off')
+    return _done(fig)
+
+# %% ../nbs/21_compare.ipynb #5b86f739
+@patch
+def plot_cams(self:Comparison,
+    k:int=6, # How many pictures
+    kind:str=None, # 'repaired', 'new' or 'common'; None: those of the first two, mixed
+    run=1, # As for `repaired`
+    layers=None, # As for `cam`, of both networks; None: the last stage of each that is larger than 1x1
+    method:str='gradcam', # As for `cam`
+    target='predicted', # 'predicted', 'actual', or a class
+    native:bool=False, # Show each layer's own cells, instead of a smooth enlargement
+    figsize=None # Inches; None: to fit
+) -> plt.Figure:
+    "A row a picture: the picture, then where the first network looked, and where the other one did"
+    check_args(allowed.whole, k=k)
+    check_args(allowed.flag, native=native)
+    check_args(or_none(allowed.figsize), figsize=figsize)
+    check_value('kind', kind, lambda o: o is None or isinstance(o, str) and o in _kinds[:3], "'repaired', 'new', 'common', or None")
+    names,rows = [self.names[0],self._name(run)],self._most_telling(kind, run).head(k)
+    if not len(rows): return _no_pictures(f'no mistakes that are {kind or "repaired or new"} among {len(self.table):,} pictures')
+    maps = self._maps(rows, names, layers, method, target)
+    ims = {n: self._interp(n).pictures(rows[f'idx_{n}'].tolist()) for n in names}
+    cols = [(n,l) for n,m in maps.items() for l in m.layers]
+    size = figsize or (1.4*len(cols)+3, 1.55*len(rows)+.8)
+    fig,axs = plt.subplots(len(rows), len(cols)+1, figsize=size, layout='constrained', squeeze=False)
+    for ax,im,r in zip(axs[:,0], ims[names[0]], rows.to_dict('records')):
+        _tile(ax, im, '')
+        said = [f'{r["actual"]}, {r["kind_"+names[1]]}', f'#{r["idx_"+names[0]]} {Path(r["file"]).name}']
+        ax.set_ylabel(_wrapped(said, 18), rotation=0, ha='right', va='center', fontsize=8)
+    for col,(n,l) in zip(axs.T[1:], cols): _map_column(col, maps[n], l, ims[n], rows, n, native)
+    fig.suptitle(f'{maps[names[0]].method}: {_evidence(maps[names[0]], target)}\n{_scales[False]}; said in blue: right, orange: wrong', fontsize=9)
+    return _done(fig)
 
 # %% ../nbs/21_compare.ipynb #760290dd
 @patch
@@ -397,6 +499,121 @@ def compare(
     its = [o.vocab for o in runs if isinstance(o, CAMInterpretation)] + [run_config(o)['vocab'] for o in folders]
     if its: _check_classes(its, [f'run {i}' for i in range(1, len(its)+1)])
     return Comparison(_all_interpreted(runs), names)
+
+# %% ../nbs/21_compare.ipynb #bf723cfe
+def _at_depths(maps):
+    "Maps of several networks, by run, with the same names for layers that are as far from the last one; and these in words"
+    if len({tuple(o.layers) for o in maps.values()})==1: return maps,{}
+    n = min(len(o.layers) for o in maps.values())
+    words = {f'stage-{i}': ' · '.join(o.layers[-i] for o in maps.values()) for i in range(n, 0, -1)}
+    res = {}
+    for k,o in maps.items():
+        its,res[k] = dict(zip(words, o.layers[-n:])),copy(o)
+        res[k].layers = list(words)
+        res[k].maps,res[k].status = ({d: getattr(o, f)[l] for d,l in its.items()} for f in ('maps','status'))
+    return res,words
+
+# %% ../nbs/21_compare.ipynb #28ac09fe
+@patch
+def _in_gallery(self:Comparison, k):
+    "The rows of the table that are shown: of each run the `k` most telling of each kind"
+    rows = pd.concat([self._most_telling(kind, name).head(k) for kind in ('repaired','new','common') for name in self.names[1:]])
+    return rows[~rows.index.duplicated()]
+
+@patch
+def _said(self:Comparison, r):
+    "What the page says of a picture, which is a row of the table"
+    name,last = self.names[-1],self.interps[-1]
+    its = last._said(next(last.table.iloc[[r[f'idx_{name}']]].itertuples()))
+    index = {as_text(o): i for i,o in enumerate(last.vocab)}
+    shares = lambda n: [round(float(r[f'{k}_{n}']), 4) for k in ('prob','prob_actual')]
+    said = {n: [index[r[f'predicted_{n}']], *shares(n)] for n in self.names}
+    return its | dict(said=said, changes={n: r[f'kind_{n}'] for n in self.names[1:]})
+
+# %% ../nbs/21_compare.ipynb #183d02d7
+@patch
+def _drawn(self:Comparison, rows, layers, method):
+    "What is said of the pictures in `rows`, their strips, and layers in words"
+    its = layers or [usable_layers(o.learn, o.inputs([0])) for o in self.interps]
+    maps = {n: o.cams(rows[f'idx_{n}'].tolist(), None if layers is None else layers, method) for n,o in zip(self.names, self.interps)}
+    maps,words = _at_depths(maps)
+    largest = max(range(len(self.interps)), key=lambda i: self.interps[i].inputs([0]).shape[-1])
+    ims = self.interps[largest].pictures(rows[f'idx_{self.names[largest]}'].tolist())
+    strips = _Strips(ims, maps, signed=())
+    said = [self._said(r) | _said_of_maps(strips.status, {}, [], i) for i,r in enumerate(rows.to_dict('records'))]
+    return said,strips,words
+
+@patch
+def _gallery(self:Comparison, k, layers, method):
+    "The gallery: what `gallery.html` needs, and the data of `gallery.js`"
+    rows,said,sheets,layout,words = self._in_gallery(k),[],[],None,{}
+    parts = [rows[i:i+100] for i in range(0, len(rows), 100)]
+    for part in watched(parts, 'drawing maps'):
+        more,strips,words = self._drawn(part, layers, method)
+        said,sheets,layout = said+more,sheets+strips.sheets(50, columns=10),strips.layout
+    pictures,maps = zip(*sheets) if sheets else ((),())
+    data = _gallery_json(self.interps[-1].vocab, said, dict(per=50, columns=10, pictures=pictures, maps=maps), layout, words,
+                         {n: n for n in self.names}, changes=['repaired','new','common'], key=self.interps[-1]._marks_key())
+    w,h = layout['picture'] if layout else (1,1)
+    kept = f'Marks are kept in this browser, with those of the report of {self.names[-1]}. labels.csv takes them along.'
+    return dict(data=data, controls=None, aspect=f'{w}/{h}', method=getattr(method, '__name__', method), kept=kept)
+
+# %% ../nbs/21_compare.ipynb #8b724464
+def _percent(o): return '–' if o!=o else f'{100*o:.1f}\u00a0%'
+
+def _spread(r):
+    "A difference and its interval, in points"
+    return '–' if r.difference!=r.difference else f'{100*r.difference:+.1f} ({100*r.from_:+.1f} to {100*r.to:+.1f})'
+
+def _changes(r): return [f'{int(r[k]):,}' if r[k]==r[k] else '–' for k in ('repaired','new','common')]
+
+@patch
+def _results_table(self:Comparison):
+    "A row a run, for the page"
+    ps = 'p_holm' if len(self.names)>2 else 'p'
+    heads = ['run','accuracy','points','p','repaired','new','common']
+    rows = [(n, [f'{r.accuracy:.2%} ({100*r.low:.2f} to {100*r.high:.2f})', _spread(r), '–' if r.p!=r.p else _p_text(r[ps]).removeprefix('p='),
+                 *_changes(r)]) for n,r in self.results.iterrows()]
+    return dict(heads=heads, rows=rows)
+
+@patch
+def _class_table(self:Comparison, name):
+    "A row a class, for the page"
+    first_ = self.names[0]
+    rows = [(k, [f'{int(r.n):,}', _percent(r[f'accuracy_{first_}']), _percent(r[f'accuracy_{name}']), _spread(r), *_changes(r)])
+            for k,r in self.by_class(name).iterrows()]
+    return dict(heads=['class','pictures',first_,name,'points','repaired','new','common'], rows=rows)
+
+# %% ../nbs/21_compare.ipynb #2767de0c
+@patch
+def _classes_of(self:Comparison, name):
+    "Figure and table of the classes, for the page"
+    plot = partial(self.plot_by_class, name)
+    plot.__name__ = f'classes {name}'   # which makes the same names inside the figure each time
+    return dict(name=name, first=self.names[0], figure=_svg(plot), table=self._class_table(name))
+
+@patch
+def report(self:Comparison,
+    out, # A folder, in which it is compare.html, or a file whose name ends in .html
+    k:int=200, # Pictures in the gallery, of each kind: repaired, new, common
+    layers=None, # As for `cam`, of all networks; None: all stages that are larger than 1x1
+    method:str='gradcam', # As for `cam`
+    title:str=None, # None: made from the names of the runs
+    today:str=None # The date on the page; None: today
+) -> PagePath: # Which works by itself; Jupyter shows it as a link
+    "Write a page with all of it: what can be concluded, the classes, what differs, and the pictures with the maps of each network"
+    check_args(allowed.path, out=out)
+    check_args(allowed.whole, k=k)
+    fn,what = page_file(at_home(out)),self.differs()
+    differs = dict(heads=['setting', *self.names], rows=[(i, list(o)) for i,o in zip(what.index, what.values)])
+    facts = [*self._heads(), ('versions', _listed(versions())), ('date', today or Date.today().isoformat())]
+    corrected = ', corrected for the number of comparisons by Holm’s way' if len(self.names)>2 else ''
+    page = _render('compare.html', [*_styles, 'compare.css'], [*_scripts[:-1], 'compare.js', 'start.js'],
+                   title=title or f'{", ".join(self.names[:-1])} and {self.names[-1]} compared', n=f'{len(self.table):,}', lines=self.lines,
+                   notes=self.notes, results=self._results_table(), by_class=[self._classes_of(o) for o in self.names[1:]],
+                   differs=differs, facts=facts, corrected=corrected, **self._gallery(k, layers, method))
+    with staged(fn.parent) as tmp, (tmp/fn.name).open('w', encoding='utf-8') as f: f.writelines(page)
+    return PagePath(fn)
 
 # %% ../nbs/21_compare.ipynb #83c14e7b
 document(__name__)

@@ -125,7 +125,6 @@ def from_learner(cls:CAMInterpretation,
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
     check_args(or_none(allowed.loader), dl=dl)
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
-    if dl is None and vars(learn).get('no_data'): raise ValueError(f'this learner has no pictures ({learn.no_data}): give it `dls` that have')
     n,(best,part) = len(learn.dls.loaders),_part(learn)
     ds_idx = ifnone(ds_idx, best)
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
@@ -359,18 +358,6 @@ def mean_map(self:CAMInterpretation,
         if layer is None: layer = usable_layers(self.learn, self.inputs(part[:1]))[-1]
         for m in _shares(self.cams(part, layer, method, target)): total,n = total+m,n+1
     return (total/n if n else None),n
-
-# %% ../nbs/16_interp.ipynb #811da871
-@patch
-def label_issues(self:CAMInterpretation) -> pd.DataFrame: # Rows of `table` with `label_quality`, the lowest first
-    "Pictures whose label may be wrong, by confident learning (Northcutt et al. 2021); needs cleanlab"
-    try: from cleanlab.filter import find_label_issues
-    except ImportError as e: raise ImportError("label_issues needs cleanlab: pip install 'cifar_cam[label]'") from e
-    from cleanlab.rank import get_label_quality_scores
-    labels,probs = self.targs.numpy(),self.preds.double().numpy()
-    probs /= probs.sum(1, keepdims=True)
-    idxs = find_label_issues(labels, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
-    return self.table.iloc[idxs].assign(label_quality=get_label_quality_scores(labels, probs)[idxs])
 
 # %% ../nbs/16_interp.ipynb #818c7420
 @patch

@@ -10,7 +10,6 @@ __all__ = ['PagePath', 'check_explain', 'explain_run']
 # %% ../nbs/19_report.ipynb #2fc7be9c
 import base64, hashlib, io, matplotlib as mpl
 from datetime import date as Date
-from importlib.util import find_spec
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -33,6 +32,7 @@ from .faith import _checked, _probs, _road
 from .interp import *
 from .interp import _at_once
 from .gallery import *
+from .features import *
 
 # %% ../nbs/19_report.ipynb #e565272d
 def _webp(a, lossless=True):
@@ -71,7 +71,9 @@ def _against(a, b):
     "Maps for the classes of `a` against those of `b`, by a method that is linear in the gradients: the differences of the maps"
     maps,size = {k: a[k]-b[k] for k in a.layers},lambda m: np.nan_to_num(np.abs(m)).max((1,2))
     floors = {k: 1e-6*np.maximum(size(a[k]), size(b[k])) for k in maps}
-    return CamMaps(maps, list(zip(a.targets, b.targets)), a.logits, a.size, a.cls, a.options, a.vocab, a.target_of, floors, a.note)
+    res = CamMaps(maps, list(zip(a.targets, b.targets)), a.logits, a.size, a.cls, a.options, a.vocab, a.target_of, floors, a.note)
+    res.negative = {k: list(map(map_status, -m, floors[k])) for k,m in maps.items()}
+    return res
 
 @patch
 def _evidence_maps(self:CAMInterpretation, idxs, layers, method):
@@ -96,12 +98,18 @@ def _small(pictures, size):
     return np.stack([np.asarray(Image.fromarray(o).resize(size[::-1], Image.Resampling.BOX)) for o in pictures])
 
 # %% ../nbs/19_report.ipynb #32b9f4fb
+def _signed_status(maps, layer):
+    "The status of signed maps, which is ok also where all that there is speaks against"
+    both = zip(maps.status[layer], vars(maps).get('negative', maps.status)[layer])
+    return ['ok' if 'ok' in o else o[0] for o in both]
+
 def _signed(maps, layer, size):
     "Signed maps, each by itself scaled to -1 to 1, or 0 where there is nothing to see"
-    ms = np.stack([m if s=='ok' else np.zeros_like(m) for m,s in zip(maps[layer], maps.status[layer])])
+    ms = np.stack([m if s=='ok' else np.zeros_like(m) for m,s in zip(maps[layer], _signed_status(maps, layer))])
     top = np.abs(ms).max((1,2), keepdims=True)
     return _resize(ms/np.where(top>0, top, 1), size)
 
+# %% ../nbs/19_report.ipynb #f5a5b36f
 def _levels(maps, layer, size, signed=False):
     "The maps of a layer as a page keeps them: n x height x width, uint8, in the layer's cells, or in `size` if that is less"
     size = tuple(map(min, maps[layer].shape[1:], size))
@@ -137,7 +145,7 @@ class _Strips:
         places,width = _places({k: o.shape[1:] for k,o in all_maps.items()}, height)
         self.pictures,self.maps = _small(pictures, size),np.zeros((len(pictures),height,width), np.uint8)
         for k,(x,y,w,h) in places.items(): self.maps[:,y:y+h,x:x+w] = all_maps[k]
-        self.status = {o: m.status for o,m in maps.items()}
+        self.status = {o: _of(m, lambda l: _signed_status(m, l) if o in signed else m.status[l]) for o,m in maps.items()}
         self.layout = dict(picture=size[::-1], maps=(width,height), signed=[o for o in maps if o in signed],
                            places={o: _of(m, lambda l: places[o,l]) for o,m in maps.items()},
                            cells={o: _of(m, lambda l: 'x'.join(map(str, m[l].shape[1:]))) for o,m in maps.items()})
@@ -223,7 +231,8 @@ def _some_mistakes(self:CAMInterpretation, rows, layers, method, measure, doubtf
     n = min(measure, len(idxs))
     few = own if n==len(idxs) or not n else self.cams(idxs[:n], layers, method)
     roads = _roads(self.learn, self.inputs(idxs[:n]), few) if n else {}
-    said = [self._said(r) | dict(doubtful=r.idx in doubtful) | _said_of_maps(strips.status, roads, own.layers, i) for i,r in enumerate(rows)]
+    of_maps = [_said_of_maps(strips.status, roads, own.layers, i) for i in range(len(rows))]
+    said = [self._said(r) | dict(doubtful=r.idx in doubtful) | o for r,o in zip(rows, of_maps)]
     return said,strips,{k: o for k,o in roads.items() if k not in own.layers}
 
 @patch
@@ -237,7 +246,8 @@ def _gallery_data(self:CAMInterpretation, k, layers, method, faithfulness, doubt
         more,strips,road = self._some_mistakes(part, layers, method, max(n-len(said), 0), doubtful)
         said,sheets,roads = said+more,sheets+strips.sheets(per, columns=10),roads+[road]
     pictures,maps = zip(*sheets)
-    controls = {k: float(np.concatenate(L(o for o in roads if o).itemgot(k)).mean()) for k in roads[0]}
+    roads = L(roads).filter()
+    controls = {k: float(np.concatenate(roads.itemgot(k)).mean()) for k in first(roads) or {}}
     return said,dict(per=per, columns=10, pictures=pictures, maps=maps),strips.layout,controls or None
 
 # %% ../nbs/19_report.ipynb #f9067562
@@ -260,6 +270,7 @@ def _words_of_layers(self:CAMInterpretation, layers):
 _env = Environment(loader=PackageLoader('cifar_cam'), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                    lstrip_blocks=True)
 
+_env.filters['figure'] = lambda v: f'{v:.2f}'.replace('-', '−') if abs(v)>=.005 else '0.00'
 _env.policies['json.dumps_kwargs'] = {}   # names in their own order, which is that of the lists on the page
 
 def _source(name):
@@ -309,17 +320,14 @@ def _cards(self:CAMInterpretation, doubt):
     t = self.table
     cards = {'accuracy': f'{t.correct.mean():.2%}', 'mean loss': f'{t.loss.mean():.3f}', 'pictures': f'{len(t):,}',
              'mistakes': f'{(~t.correct).sum():,}', 'calibration error': f'{self.ece():.1%}'}
-    if doubt is not None: cards['labels doubtful'] = f'{len(doubt):,}'
+    if doubt is not None and len(doubt): cards['labels doubtful'] = f'{len(doubt):,}'
     return list(cards.items())
 
 @patch
-def _doubt_words(self:CAMInterpretation, doubt):
-    "What the doubtful labels mean for the accuracy"
-    if doubt is None or not len(doubt): return ''
-    with_them,without = self.table.correct.mean(),self.table.drop(doubt.index).correct.mean()
-    return (f'Confident learning (cleanlab) doubts {len(doubt):,} labels. '
-            f'Accuracy is {with_them:.2%} with them and {without:.2%} without. '
-            'That is a suspicion, not a truth: the weaker the network, the more often it is wrong.')
+def _doubt_words(self:CAMInterpretation, doubt, humans=None):
+    "What is to be said of doubtful labels, and of what people saw"
+    said = [] if doubt is None else [doubt.attrs['said']]
+    return ' '.join(said + [self._humans_said(humans)]*(humans is not None))
 
 # %% ../nbs/19_report.ipynb #a95d10ce
 @patch
@@ -357,16 +365,16 @@ class PagePath(type(Path())):
 
 # %% ../nbs/19_report.ipynb #6d19f2ce
 @patch
-def _about(self:CAMInterpretation, title, today, doubt):
+def _about(self:CAMInterpretation, title, today, doubt, humans=None):
     "What the page says first: title, figures and facts"
     config = vars(self.learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
     of = [('set',vars(self)['part'])] if vars(self).get('part') else []
-    right,n = self.table.correct,f'{len(self.table):,}'
-    summary = f'{right.mean():.2%} of {n} pictures are right, {(~right).sum():,} are mistakes.'
+    right,n,wrong = self.table.correct,f'{len(self.table):,}',int((~self.table.correct).sum())
+    summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {right.mean():.2%}.'
     return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=n, summary=summary,
-                cards=self._cards(doubt), doubt=self._doubt_words(doubt),
+                cards=self._cards(doubt), doubt=self._doubt_words(doubt, humans),
                 facts=of+_facts(config, today or Date.today().isoformat()))
 
 @patch
@@ -423,17 +431,19 @@ def report(self:CAMInterpretation,
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`
     faithfulness:bool=None, # Measure ROAD of each map for the predicted class; None: of the worst 100, of pictures up to 64x64
-    label_issues:bool=None, # Mark doubtful labels; None: if cleanlab is there
+    label_issues:bool=True, # Mark doubtful labels?
     title:str=None, # None: made from the model's and the data's name
-    today:str=None # The date on the page; None: today
+    today:str=None, # The date on the page; None: today
+    humans=None # What people saw in the pictures, as for `read_humans`: the page says in how many mistakes they, too, disagree
 ) -> PagePath: # Of report.html, or report-METHOD.html, which works by itself; Jupyter shows it as a link
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
-    doubt = self.label_issues() if ifnone(label_issues, find_spec('cleanlab') is not None) else None
+    humans = None if humans is None else read_humans(humans)
+    doubt = self.label_issues() if ifnone(label_issues, True) else None
     gallery = self._gallery_of(ifnone(k, self._n_shown()), layers, method, faithfulness, doubt)
     shown = Counter((o['actual'],o['predicted']) for o in gallery['data']['rows'])
-    page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt), **self._figures(shown), **gallery)
+    page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt, humans), **self._figures(shown), **gallery)
     fn = file_name('report.html', method)
     with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
     return PagePath(folder)/fn
@@ -505,13 +515,15 @@ def explain_run(
     mistakes:int=None, # Mistakes in report.html, at most 2,000; 0: no report; None: as for `report`
     export=None, # A new folder for other tools: the maps as .npz, the pictures as PNG, predictions.csv
     folder=None, # Where to write; None: the run's folder
-    faithfulness:bool=False # Measure ROAD of each map in report.html?
+    faithfulness:bool=False, # Measure ROAD of each map in report.html?
+    humans=None # As for `report`
 ) -> CAMInterpretation: # What was written, to go on with
     "Explain the mistakes of a run: gallery, maps, predictions and report, in its folder"
     check_explain(None, k, layers, method, target, mistakes)
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
     check_args(allowed.flag, faithfulness=faithfulness)
+    if humans is not None: humans = read_humans(humans)
     _check_places(run, folder, export)
     folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
@@ -526,7 +538,7 @@ def explain_run(
     def step(words, k, do, /, *args, **kwargs):
         if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
     step('drawing the maps', k, interp.save, folder, k=k, target=target)
-    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness)
+    step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness, humans=humans)
     step('exporting the maps', export and n_export, interp.export, export, n_export, target=target)
     return interp
 

@@ -104,7 +104,7 @@ def test_gallery_has_every_figure_and_leads_to_it(pages):
 
 def signatures(fn):
     "The signatures on the page `fn`"
-    entries = re.findall(r'<div class="cell-output cell-output-display cell-output-markdown">.*?<code[^>]*>(.*?)</code>', fn.read_text(), re.S)
+    entries = re.findall(r'cell-output-display cell-output-markdown">.*?<code[^>]*>(.*?)</code>', fn.read_text(), re.S)
     return [html.unescape(re.sub('<[^>]+>', '', o)) for o in entries]
 
 def test_signatures_are_without_noise(site):
@@ -263,12 +263,22 @@ DRAWN = "[...document.images].every(o => o.complete && o.naturalWidth>0 || o.src
 
 CONTRAST = """() => {
     const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true})
-    const rgba = c => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data] }
+    const rgba = c => {
+        canvas.clearRect(0, 0, 1, 1)
+        canvas.fillStyle = c
+        canvas.fillRect(0, 0, 1, 1)
+        return [...canvas.getImageData(0, 0, 1, 1).data]
+    }
     const over = (a, b) => a.slice(0, 3).map((o, i) => (o*a[3] + b[i]*(255-a[3]))/255)
     const behind = o => o ? over(rgba(getComputedStyle(o).backgroundColor), behind(o.parentElement)) : [255, 255, 255]
-    const bright = c => c.slice(0, 3).map(o => o/255).map(o => o<=.04 ? o/12.92 : ((o+.055)/1.055)**2.4).reduce((s, o, i) => s+o*[.2126, .7152, .0722][i], 0)
-    const ratio = o => { const b = behind(o), [x, y] = [bright(over(rgba(getComputedStyle(o).color), b)), bright(b)].sort(); return (y+.05)/(x+.05) }
-    const all = [...document.querySelectorAll('main p, main pre span, main pre, main td, main th, main a, main summary, h1, h2, h3, nav a, nav li, input')]
+    const linear = o => o<=.04 ? o/12.92 : ((o+.055)/1.055)**2.4
+    const bright = ([r, g, b]) => .2126*linear(r/255) + .7152*linear(g/255) + .0722*linear(b/255)
+    const ratio = o => {
+        const b = behind(o), [x, y] = [bright(over(rgba(getComputedStyle(o).color), b)), bright(b)].sort((x, y) => x-y)
+        return (y+.05)/(x+.05)
+    }
+    const words = 'main p, main pre span, main pre, main td, main th, main a, main summary, h1, h2, h3, nav a, nav li, input'
+    const all = [...document.querySelectorAll(words)]
     return all.filter(o => o.innerText?.trim() && ratio(o)<3.5).map(o => [o.outerHTML.slice(0, 200), ratio(o)])
 }"""
 
@@ -279,7 +289,8 @@ def test_looks(browser, host, name, scheme, width):
     "Nothing hangs out at the side, every picture is drawn, and words can be told from what is behind them"
     page = browser.new_page(viewport=dict(width=width, height=900), color_scheme=scheme)
     page.goto(f'{host}{name}.html')
-    assert page.evaluate('getComputedStyle(document.body).backgroundColor')==dict(light='rgb(255, 255, 255)', dark='rgb(33, 37, 41)')[scheme]
+    ground = page.evaluate('getComputedStyle(document.body).backgroundColor')
+    assert ground==dict(light='rgb(255, 255, 255)', dark='rgb(33, 37, 41)')[scheme]
     assert not page.evaluate(HANGING)
     assert page.evaluate(DRAWN)
     assert not page.evaluate(CONTRAST)

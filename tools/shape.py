@@ -40,6 +40,7 @@ excuses = [
     ('module', 'cifar_cam/compare.py', 'what can be concluded, which pictures are the same, and what is shown of them, in small cells'),
     ('lesson', 'nbs/21_compare.ipynb#959f86bc', 'its lessons follow what it has to say of itself'),
     ('module', 'cifar_cam/page.py', 'one desk and what is asked of it: sets, strips, marks, photos, in small cells'),
+    ('module', 'cifar_cam/features.py', 'what features are for: neighbours, pictures that are there twice, doubtful labels'),
     ('arrow', 'cifar_cam/models.py', '`stages` stood there once, and is found there still, when it is asked for'),
     ('lesson', 'nbs/05_models.ipynb#138b0e99', 'the lesson follows the function that people call'),
     ('lesson', 'nbs/12_trace.ipynb#dc2e8a7a', 'its methods, and their lessons, follow'),

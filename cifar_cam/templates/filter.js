@@ -62,13 +62,16 @@ function chosen() {
   return rows.sort((a, b) => order(a, b) || a.place - b.place)
 }
 
+// Lists and texts that filter, of which not every page has all
+const ASKED = ['#set', '#correct', '#change', '#actual', '#predicted', '#text', '#marked']
+
 function isFiltered() {
-  const isSet = ['#set', '#correct', '#actual', '#predicted', '#text', '#marked'].some(valueOf)
+  const isSet = ASKED.some(valueOf)
   return isSet || $('#least').value !== '0' || $('#most').value !== '100' || Boolean($('#doubtful')?.checked)
 }
 
 function clearFilters() {
-  for (const id of ['#set', '#correct', '#actual', '#predicted', '#text', '#marked']) {
+  for (const id of ASKED) {
     if ($(id)) $(id).value = ''
   }
   $('#least').value = '0'

@@ -2,12 +2,15 @@
 // gallery.html and dialog.html have its elements; the data are in the page, as JSON, in the element #data.
 
 // What a page of another kind puts in place of these: its rows, what is said of one only when it is looked at (such as
-// all probabilities), more elements for the large view, and the store of marks
+// all probabilities), more elements for the large view, the store of marks, and of a tile its stacks, words and badges
 const HOOKS = {
   rows: async () => DATA.rows,
   details: async row => row,
   more: () => [],
   store: browserStore,
+  stacks: (...shows) => [stack(...shows)],
+  words: whatText,
+  badges: () => [],
 }
 
 // What is shown now
@@ -48,8 +51,9 @@ function figure(number) {
   return number.toLocaleString('en')
 }
 
-function things() {
-  return DATA.n_mistakes === undefined ? 'pictures' : 'mistakes'
+function things(n) {
+  const thing = DATA.n_mistakes === undefined ? 'picture' : 'mistake'
+  return `${figure(n)} ${thing}${n === 1 ? '' : 's'}`
 }
 
 function whose(row, kind) {
@@ -114,7 +118,7 @@ function badgesOf(row) {
   const said = mark ? [badge(wordsOf(mark), 'badge mark')] : []
   if (noteOf(mark)) said.push(soft('span', noteOf(mark)))
   if (row.doubtful) said.push(badge('label doubtful'))
-  return said
+  return [...HOOKS.badges(row), ...said]
 }
 
 function quickButton(row, key) {
@@ -128,8 +132,9 @@ function quickButton(row, key) {
 function tile(row) {
   const layer = $('#maps').checked ? valueOf('#layer') : ''
   const kind = valueOf('#kind')
-  const button = element('button', {className: 'tile', type: 'button'}, stack(row, layer, kind, $('#cells').checked))
-  button.append(element('span', {}, whatText(row)), soft('span', whichText(row, layer, kind)))
+  const stacks = element('span', {className: 'stacks'}, ...HOOKS.stacks(row, layer, kind, $('#cells').checked))
+  const button = element('button', {className: 'tile', type: 'button'}, stacks)
+  button.append(element('span', {}, HOOKS.words(row)), soft('span', whichText(row, layer, kind)))
   button.append(element('span', {className: 'badges'}, ...badgesOf(row)))
   button.addEventListener('click', () => openLarge(row))
   const quick = element('div', {className: 'quick'}, ...Object.keys(KEYS).map(key => quickButton(row, key)))
@@ -163,11 +168,11 @@ function countText() {
   const [n, all] = [state.shown.length, DATA.rows.length]
   const whole = DATA.n_mistakes ?? all
   const rest = all < whole ? `, which are those of largest loss among ${figure(whole)}` : ''
-  if (!isFiltered()) return `${figure(all)} ${things()}${rest}`
+  if (!isFiltered()) return things(all) + rest
   const pair = pairShown()
   const ofPair = DATA.pairs?.[pair] ?? 0
   const inAll = ofPair > n ? `; ${figure(ofPair)} of this kind in all` : ''
-  return `${figure(n)} of ${figure(all)} ${things()}${rest}${inAll}`
+  return `${figure(n)} of ${things(all)}${rest}${inAll}`
 }
 
 function draw() {
@@ -325,7 +330,7 @@ function description(row) {
 function showLarge(row) {
   const probs = (row.probs ?? []).map(([number, share]) => probability(row, number, share))
   forget($('#large').querySelectorAll('.stack'))
-  $('#which').textContent = whatText(row)
+  $('#which').textContent = HOOKS.words(row)
   $('#sight').replaceChildren(stack(row), description(row), element('ul', {className: 'probs'}, ...probs))
   $('#evidence').replaceChildren(mapTable(row), ...HOOKS.more(row))
   const position = state.shown.indexOf(row)
@@ -378,8 +383,7 @@ function goToAddress() {
   if (!/^(\w+-)?\d+$/.test(name)) return
   const rows = rowsCalled(name)
   const several = rows.map(row => `#${nameOf(row)}`).join(' or ')
-  const among = `the ${figure(DATA.rows.length)} ${things()} that are here`
-  if (rows.length === 0) tellOf(`There is no picture #${name} among ${among}.`)
+  if (rows.length === 0) tellOf(`There is no picture #${name} here, among ${things(DATA.rows.length)}.`)
   else if (rows.length > 1) tellOf(`There are several pictures #${name}: say which, ${several}.`)
   else openInGallery(rows[0])
 }

@@ -214,8 +214,13 @@ door('interp[]', lambda idxs: W.interp[idxs], lambda: dict(idxs=[0]), idxs='idxs
 door('misclassified', lambda **k: W.interp.misclassified(**k), dict, k='whole?', by='word', actual='klass', predicted='klass')
 door('confused', lambda **k: W.interp.confused(**k), lambda: dict(actual='a', predicted='b'), k='whole?', actual='klass', by='word')
 door('similar', lambda **k: W.interp.similar(**k), lambda: dict(idx=[0], k=1), idx='idxs', to='word', k='whole')
-door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1), 
+door('plot_similar', lambda **k: W.interp.plot_similar(**k), lambda: dict(idx=[0], k=1),
      idx='idxs', to='word', k='whole', figsize='figsize')
+door('duplicates', lambda **k: W.interp.duplicates(**k), lambda: dict(k=1), least='share', k='whole')
+door('label_issues', lambda **k: W.interp.label_issues(**k), dict, of='word', by='word', most='share?')
+door('label_quality', label_quality, lambda: dict(labels=[0,1], probs=np.eye(2)), by='word')
+door('people_disagree', lambda **k: W.interp.people_disagree(**k), None, humans='path')
+door('cross_validate', cross_validate, None, run='path', out='fresh', folds='whole')
 door('calibration', lambda **k: W.interp.calibration(**k), dict, n_bins='whole')
 door('ece', lambda **k: W.interp.ece(**k), dict, n_bins='whole')
 door('cams', lambda **k: W.interp.cams(**k), lambda: dict(idxs=[0]), idxs='idxs', layers='layers', method='method', target='klass')
@@ -234,9 +239,10 @@ door('plot_mean_maps', lambda **k: W.interp.plot_mean_maps(**k), dict, pairs='kl
 door('ProbeCallback', ProbeCallback, lambda: dict(interp=W.interp, idxs=[0]), interp='module', idxs='idxs', layer='layers', method='method')
 door('interp.save', lambda **k: W.interp.save(**k), None, folder='fresh', k='whole')
 door('report', lambda **k: W.interp.report(**k), None, folder='fresh', k='whole?', layers='layers', method='method',
-     faithfulness='flag?', label_issues='flag?')
+     faithfulness='flag?', label_issues='flag?', humans='path?')
 door('check_explain', check_explain, dict, k='whole', mistakes='zero', method='method', size='size')
-door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass', faithfulness='flag')
+door('explain_run', explain_run, None, run='path', k='whole', mistakes='zero', method='method', target='klass', faithfulness='flag',
+     humans='path?')
 door('read_pictures', read_pictures, lambda: dict(learn=W.learn, files=W.files[:2]), learn='module', files='files')
 door('look', lambda **k: W.learn.look(**k), lambda: dict(files=W.files[0]), files='files', k='whole', layers='layers', method='method')
 door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='path', files='files', k='whole', method='method')
@@ -263,6 +269,7 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['read_labels'] = dict
+needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
