@@ -537,16 +537,19 @@ class RunPage:
         app = Guard(self.desk.routes(html), self.token, f'{rules}; frame-ancestors {frames}', {'/look': _photos})
         config = uvicorn.Config(app, loop='asyncio', http='h11', ws='none', lifespan='off', log_config=None, log_level='critical',
             access_log=False, server_header=False, timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([sock],), daemon=True)
-        self.thread.start()
+        self.server,self.ended = uvicorn.Server(config),threading.Event()
+        threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
         atexit.register(self.close)
+
+    def _serve(self, sock):
+        try: self.server.run([sock])
+        finally: self.ended.set()
 
     @property
     def marked(self): return self.desk.marks.fn
     @property
     def url(self): return f'http://127.0.0.1:{self.port}/{self.token}/'
-    def __repr__(self): return f'{self.desk.run} at {self.url}' if self.thread.is_alive() else f'{self.desk.run}, closed'
+    def __repr__(self): return f'{self.desk.run} at {self.url}' if not self.ended.is_set() else f'{self.desk.run}, closed'
 
 # %% ../nbs/23_page.ipynb #1a0511aa
 def _page(desk):
@@ -562,7 +565,7 @@ def close(self:RunPage):
     atexit.unregister(self.close)
     self.server.should_exit = True
     self.desk.end()
-    self.thread.join(5)
+    self.ended.wait(5)
 
 @patch
 def __enter__(self:RunPage): return self
@@ -574,13 +577,13 @@ def __exit__(self:RunPage, *args): self.close()
 def wait(self:RunPage):
     "Serve the page until Ctrl-C"
     try:
-        while self.thread.is_alive(): self.thread.join(.5)
+        while not self.ended.wait(.5): pass
     except KeyboardInterrupt: pass
     finally: self.close()
 
 @patch
 def _repr_html_(self:RunPage):
-    if not self.thread.is_alive(): return f'<p>{escape(repr(self))}</p>'
+    if self.ended.is_set(): return f'<p>{escape(repr(self))}</p>'
     frame = f'<iframe src="{self.url}" allow="clipboard-write" width="100%" height="{self.height}" style="border: 0"></iframe>'
     return f'{frame}<p><a href="{self.url}" target="_blank" rel="noopener">in a tab of its own</a></p>'
 
