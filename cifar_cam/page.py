@@ -36,6 +36,8 @@ from .interp import *
 from .interp import _at_once
 from .report import *
 from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
+from .features import *
+from .features import _plain
 from .look import *
 
 # %% ../nbs/23_page.ipynb #5aa60f77
@@ -337,7 +339,7 @@ class _Desk:
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
         self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(lambda *which: self.make_strips(*which))
-        self.features,self.trouble,self.ended,self.odd = '','',False,{}
+        self.features,self.trouble,self.ended,self.odd,self.doubtful = '','',False,{},{}
         self.layers = usable_layers(self.learn, self.learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0])
         for o in self.learn,self.other: o.model.register_forward_pre_hook(self.go_on)
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -367,8 +369,20 @@ def work(self:_Desk):
     try:
         with self.looking: self.other.look([self.learn.dls.train.images[0]], 1)
         self.features = 'ready'
+        for name in self.sets: self.doubtful[name] = self.doubts(name)
     except SystemExit: return
-    except Exception as e: self.features = in_a_line(e)
+    except Exception as e:   # as above
+        if self.features: self.trouble = f'which labels are doubtful is not known: {in_a_line(e)}'
+        else: self.features = in_a_line(e)
+
+@patch
+def doubts(self:_Desk, name):
+    "Which labels of a set are doubtful, and what is said of it; those of the training set by what did not see them"
+    s = self.sets[name]
+    of = 'train' if s.dl is self.learn.dls.train else 'own'
+    interp = CAMInterpretation(self.other, _plain(self.other, s.dl), s.losses, None, s.preds, s.targs)
+    with self.looking: t = interp.label_issues(of)
+    return dict(idxs=t.idx.tolist(), said=f'{name}: {t.attrs["said"]}')
 
 @patch
 def end(self:_Desk):
@@ -382,7 +396,8 @@ def end(self:_Desk):
 def state(self:_Desk):
     "How far everything is"
     sets = [dict(name=o.name, n=o.n, done=len(o.rows)) for o in self.sets.values()]
-    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version())
+    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version(),
+        doubtful=dict(self.doubtful))
 
 # %% ../nbs/23_page.ipynb #8e5a8388
 @patch
@@ -450,7 +465,8 @@ def about(self:_Desk):
     "What own.html needs"
     layout,layers,kinds = self.layout()
     sets = list(self.sets)
-    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], strips='strip/{set}/{idx}')
+    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], doubtful=True,
+                         strips='strip/{set}/{idx}')
     src,arch = self.learn.dls.source,self.learn.config['arch']['name']
     counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
     w,h = layout['picture']
