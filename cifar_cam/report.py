@@ -327,7 +327,8 @@ def _cards(self:CAMInterpretation, doubt):
 def _doubt_words(self:CAMInterpretation, doubt, humans=None):
     "What is to be said of doubtful labels, and of what people saw"
     said = [] if doubt is None else [doubt.attrs['said']]
-    return ' '.join(said + [self._humans_said(humans)]*(humans is not None))
+    if humans is not None: said.append(self._humans_said(humans))
+    return ' '.join(said)
 
 # %% ../nbs/19_report.ipynb #a95d10ce
 @patch

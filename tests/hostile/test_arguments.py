@@ -270,6 +270,7 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
 needed['read_labels'] = dict
 needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
+needed['people_disagree'] = dict
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
 
 @functools.cache
