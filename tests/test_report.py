@@ -469,6 +469,9 @@ def test_paper(page):
     page.emulate_media(media='print')
     assert page.evaluate("getComputedStyle(document.body).printColorAdjust")=='exact'
     assert not page.is_visible('.side') and page.locator('.tile').first.is_visible()
+    until(page, '[...opened.values()].every(it => it.isReady)')
+    page.evaluate('dispatchEvent(new Event("beforeprint"))')   # what is out of sight is drawn, too
+    assert page.locator('.tile canvas.picture').count()==page.locator('.tile').count()
 
 def test_filters_fold(browser, report):
     "On a phone the controls are folded, and on a wide screen they are not"

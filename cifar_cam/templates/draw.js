@@ -35,6 +35,7 @@ function open(address) {
     it.isReady = true
     return it
   })
+  it.ready.catch(() => {}) // who draws it says so
   opened.set(address, it)
   if (opened.size > MOST_OPENED) opened.delete(opened.keys().next().value)
   return it
@@ -212,6 +213,12 @@ function stackOf(shows, words) {
   stack.shows = shows
   watcher.observe(stack)
   return stack
+}
+
+// The sheets of rows that soon may be looked at, or printed; strips of a page that is served are asked for when seen
+function prepare(rows) {
+  if (DATA.strips) return
+  for (const row of rows) Object.values(partsOf(row)).forEach(part => open(part.address))
 }
 
 // Paper has no sight: all that was made is drawn

@@ -146,6 +146,7 @@ function tile(row) {
 function makeMore() {
   const next = state.shown.slice(state.made, state.made + AT_ONCE)
   $('#tiles').append(...next.map(tile))
+  prepare(next)
   state.made += next.length
 }
 
