@@ -184,8 +184,10 @@ def _table(interps, names, at):
         if o is not interps[0] or name!=names[0]: t[f'kind_{name}'] = _kinds[ok+2*right[0]]
     return pd.DataFrame(t)
 
-# %% ../nbs/21_compare.ipynb #ff5dec8a
-def _counts(kinds): return [int((kinds==k).sum()) for k in ('repaired','new','common')]
+# %% ../nbs/21_compare.ipynb #b5daffe0
+_kind_order = 'repaired','new','common'
+
+def _counts(kinds): return [int((kinds==k).sum()) for k in _kind_order]
 
 def _against(kinds):
     "The difference to the first run, its interval, and how many mistakes are repaired, new and common"
@@ -365,7 +367,7 @@ def plot_by_class(self:Comparison,
     ax.tick_params('y', length=0)
     return _done(fig)
 
-# %% ../nbs/21_compare.ipynb #89db398b
+# %% ../nbs/21_compare.ipynb #4cee40c7
 def _flat(d, before=''):
     "The settings in dictionaries one inside the other, by dotted names"
     res = {}
@@ -384,7 +386,8 @@ def _settings(interp):
     record = {k: v for k,v in _record(interp).items() if k not in _not_settings}
     fits = record.pop('fits', None) or []
     data = record.get('data') or {}
-    if data.get('labels_used'): record['data'] = data | dict(labels_used=f"{_labels_words(data['labels_used'])}, {data['labels_used'].get('fingerprint')}")
+    put = data.get('labels_used')
+    if put: record['data'] = data | dict(labels_used=f'{_labels_words(put)}; fingerprint {put.get("fingerprint")}')
     if not record.get('recipe'): record['fits'] = '; '.join(f'{o.get("function")}, {o.get("epochs_done")} epochs' for o in fits) or None
     record = {k: v for k,v in record.items() if v is not None}
     return {as_text(k): as_text(_plain(v)) for k,v in _flat(record).items()}
@@ -435,7 +438,7 @@ def _no_pictures(words):
     ax.axis('off')
     return _done(fig)
 
-# %% ../nbs/21_compare.ipynb #5b86f739
+# %% ../nbs/21_compare.ipynb #c1cd685d
 @patch
 def plot_cams(self:Comparison,
     k:int=6, # How many pictures
@@ -464,7 +467,8 @@ def plot_cams(self:Comparison,
         said = [f'{r["actual"]}, {r["kind_"+names[1]]}', f'#{r["idx_"+names[0]]} {Path(r["file"]).name}']
         ax.set_ylabel(_wrapped(said, 18), rotation=0, ha='right', va='center', fontsize=8)
     for col,(n,l) in zip(axs.T[1:], cols): _map_column(col, maps[n], l, ims[n], rows, n, native)
-    fig.suptitle(f'{maps[names[0]].method}: {_evidence(maps[names[0]], target)}\n{_scales[False]}; said in blue: right, orange: wrong', fontsize=9)
+    own = maps[names[0]]
+    fig.suptitle(f'{own.method}: {_evidence(own, target)}\n{_scales[False]}; said in blue: right, orange: wrong', fontsize=9)
     return _done(fig)
 
 # %% ../nbs/21_compare.ipynb #760290dd
@@ -500,24 +504,24 @@ def compare(
     if its: _check_classes(its, [f'run {i}' for i in range(1, len(its)+1)])
     return Comparison(_all_interpreted(runs), names)
 
-# %% ../nbs/21_compare.ipynb #bf723cfe
+# %% ../nbs/21_compare.ipynb #a1dd4b4a
 def _at_depths(maps):
     "Maps of several networks, by run, with the same names for layers that are as far from the last one; and these in words"
     if len({tuple(o.layers) for o in maps.values()})==1: return maps,{}
     n = min(len(o.layers) for o in maps.values())
-    words = {f'stage-{i}': ' · '.join(o.layers[-i] for o in maps.values()) for i in range(n, 0, -1)}
+    words = {f'stage-{i}': ' · '.join(L(maps.values()).map(lambda o: o.layers[-i]).unique()) for i in range(n, 0, -1)}
     res = {}
     for k,o in maps.items():
         its,res[k] = dict(zip(words, o.layers[-n:])),copy(o)
         res[k].layers = list(words)
-        res[k].maps,res[k].status = ({d: getattr(o, f)[l] for d,l in its.items()} for f in ('maps','status'))
+        res[k].maps,res[k].status = {d: o[l] for d,l in its.items()},{d: o.status[l] for d,l in its.items()}
     return res,words
 
-# %% ../nbs/21_compare.ipynb #28ac09fe
+# %% ../nbs/21_compare.ipynb #e6647818
 @patch
 def _in_gallery(self:Comparison, k):
     "The rows of the table that are shown: of each run the `k` most telling of each kind"
-    rows = pd.concat([self._most_telling(kind, name).head(k) for kind in ('repaired','new','common') for name in self.names[1:]])
+    rows = pd.concat([self._most_telling(kind, name).head(k) for kind in _kind_order for name in self.names[1:]])
     return rows[~rows.index.duplicated()]
 
 @patch
@@ -530,12 +534,11 @@ def _said(self:Comparison, r):
     said = {n: [index[r[f'predicted_{n}']], *shares(n)] for n in self.names}
     return its | dict(said=said, changes={n: r[f'kind_{n}'] for n in self.names[1:]})
 
-# %% ../nbs/21_compare.ipynb #183d02d7
+# %% ../nbs/21_compare.ipynb #1b2e3560
 @patch
 def _drawn(self:Comparison, rows, layers, method):
     "What is said of the pictures in `rows`, their strips, and layers in words"
-    its = layers or [usable_layers(o.learn, o.inputs([0])) for o in self.interps]
-    maps = {n: o.cams(rows[f'idx_{n}'].tolist(), None if layers is None else layers, method) for n,o in zip(self.names, self.interps)}
+    maps = {n: o.cams(rows[f'idx_{n}'].tolist(), layers, method) for n,o in zip(self.names, self.interps)}
     maps,words = _at_depths(maps)
     largest = max(range(len(self.interps)), key=lambda i: self.interps[i].inputs([0]).shape[-1])
     ims = self.interps[largest].pictures(rows[f'idx_{self.names[largest]}'].tolist())
@@ -553,27 +556,32 @@ def _gallery(self:Comparison, k, layers, method):
         said,sheets,layout = said+more,sheets+strips.sheets(50, columns=10),strips.layout
     pictures,maps = zip(*sheets) if sheets else ((),())
     data = _gallery_json(self.interps[-1].vocab, said, dict(per=50, columns=10, pictures=pictures, maps=maps), layout, words,
-                         {n: n for n in self.names}, changes=['repaired','new','common'], key=self.interps[-1]._marks_key())
+                         {n: n for n in self.names}, changes=_kind_order, key=self.interps[-1]._marks_key())
+    for l,o in data['layers'].items(): o['cells'] = ' · '.join(L(layout['cells'].values()).itemgot(l).unique())
     w,h = layout['picture'] if layout else (1,1)
     kept = f'Marks are kept in this browser, with those of the report of {self.names[-1]}. labels.csv takes them along.'
     return dict(data=data, controls=None, aspect=f'{w}/{h}', method=getattr(method, '__name__', method), kept=kept)
 
-# %% ../nbs/21_compare.ipynb #8b724464
+# %% ../nbs/21_compare.ipynb #ce9080cc
 def _percent(o): return '–' if o!=o else f'{100*o:.1f}\u00a0%'
+
+def _one_line(text): return text.replace(' ', '\u00a0').replace('-', '−')
 
 def _spread(r):
     "A difference and its interval, in points"
-    return '–' if r.difference!=r.difference else f'{100*r.difference:+.1f} ({100*r.from_:+.1f} to {100*r.to:+.1f})'
+    if r.difference!=r.difference: return '–'
+    return _one_line(f'{100*r.difference:+.1f} ({100*r.from_:+.1f} to {100*r.to:+.1f})')
 
-def _changes(r): return [f'{int(r[k]):,}' if r[k]==r[k] else '–' for k in ('repaired','new','common')]
+def _changes(r): return [f'{int(r[k]):,}' if r[k]==r[k] else '–' for k in _kind_order]
 
 @patch
 def _results_table(self:Comparison):
     "A row a run, for the page"
     ps = 'p_holm' if len(self.names)>2 else 'p'
-    heads = ['run','accuracy','points','p','repaired','new','common']
-    rows = [(n, [f'{r.accuracy:.2%} ({100*r.low:.2f} to {100*r.high:.2f})', _spread(r), '–' if r.p!=r.p else _p_text(r[ps]).removeprefix('p='),
-                 *_changes(r)]) for n,r in self.results.iterrows()]
+    heads = ['run','accuracy','points','p',*_kind_order]
+    def p(r): return '–' if r.p!=r.p else _p_text(r[ps]).removeprefix('p').removeprefix('=')
+    def accuracy(r): return _one_line(f'{r.accuracy:.2%} ({100*r.low:.2f} to {100*r.high:.2f})')
+    rows = [(n, [accuracy(r), _spread(r), p(r), *_changes(r)]) for n,r in self.results.iterrows()]
     return dict(heads=heads, rows=rows)
 
 @patch
@@ -582,15 +590,24 @@ def _class_table(self:Comparison, name):
     first_ = self.names[0]
     rows = [(k, [f'{int(r.n):,}', _percent(r[f'accuracy_{first_}']), _percent(r[f'accuracy_{name}']), _spread(r), *_changes(r)])
             for k,r in self.by_class(name).iterrows()]
-    return dict(heads=['class','pictures',first_,name,'points','repaired','new','common'], rows=rows)
+    return dict(heads=['class','pictures',first_,name,'points',*_kind_order], rows=rows)
 
-# %% ../nbs/21_compare.ipynb #2767de0c
+# %% ../nbs/21_compare.ipynb #bef8c8dd
 @patch
 def _classes_of(self:Comparison, name):
     "Figure and table of the classes, for the page"
     plot = partial(self.plot_by_class, name)
     plot.__name__ = f'classes {name}'   # which makes the same names inside the figure each time
     return dict(name=name, first=self.names[0], figure=_svg(plot), table=self._class_table(name))
+
+@patch
+def _shown_words(self:Comparison, k):
+    "What is in the gallery, and what is not"
+    def of(name): return ', '.join(f'{min(n, k):,} of {n:,} {kind}' for kind,n in zip(_kind_order, _counts(self.table[f'kind_{name}'])))
+    each = '; '.join(f'{name}: {of(name)}' if self.names[2:] else of(name) for name in self.names[1:])
+    how = [(getattr(o.learn.dls, 'source', None) or {}).get('resize') for o in self.interps]
+    odd = ' Networks that saw other cuts of a picture have their maps laid over one of them.' if len(set(how))>1 else ''
+    return f'In the gallery are the mistakes that tell most ({each}), with the maps of each network for what it predicted.{odd}'
 
 @patch
 def report(self:Comparison,
@@ -606,12 +623,13 @@ def report(self:Comparison,
     check_args(allowed.whole, k=k)
     fn,what = page_file(at_home(out)),self.differs()
     differs = dict(heads=['setting', *self.names], rows=[(i, list(o)) for i,o in zip(what.index, what.values)])
-    facts = [*self._heads(), ('versions', _listed(versions())), ('date', today or Date.today().isoformat())]
+    where = [(n, vars(o.learn).get('run_path')) for n,o in zip(self.names, self.interps)]
+    facts = [*((n, as_text(o)) for n,o in where if o), ('versions', _listed(versions())), ('date', today or Date.today().isoformat())]
     corrected = ', corrected for the number of comparisons by Holm’s way' if len(self.names)>2 else ''
     page = _render('compare.html', [*_styles, 'compare.css'], [*_scripts[:-1], 'compare.js', 'start.js'],
                    title=title or f'{", ".join(self.names[:-1])} and {self.names[-1]} compared', n=f'{len(self.table):,}', lines=self.lines,
                    notes=self.notes, results=self._results_table(), by_class=[self._classes_of(o) for o in self.names[1:]],
-                   differs=differs, facts=facts, corrected=corrected, **self._gallery(k, layers, method))
+                   differs=differs, facts=facts, corrected=corrected, shown=self._shown_words(k), **self._gallery(k, layers, method))
     with staged(fn.parent) as tmp, (tmp/fn.name).open('w', encoding='utf-8') as f: f.writelines(page)
     return PagePath(fn)
 

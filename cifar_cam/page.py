@@ -36,6 +36,8 @@ from .interp import *
 from .interp import _at_once
 from .report import *
 from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
+from .features import *
+from .features import _plain
 from .look import *
 
 # %% ../nbs/23_page.ipynb #5aa60f77
@@ -127,8 +129,12 @@ class _Queue:
             return self.wanted[key]
 
     def end(self):
-        with self.change: self.ended = True; self.change.notify()
+        "No more is made, and nobody waits for it"
+        with self.change:
+            self.ended = True
+            self.change.notify()
         self.thread.join(10)
+        for o in self.wanted.values(): o.cancel()
 
 # %% ../nbs/23_page.ipynb #2b4cc5bd
 @patch
@@ -333,7 +339,7 @@ class _Desk:
         self.sets,self.turns,self.looking = _sets_of(self.learn),_Turns(),threading.Lock()
         self.vocab = list(map(as_text, class_names(self.learn.dls.valid)))
         self.marks,self.strips = _Marks(self.run, self.vocab),_Queue(lambda *which: self.make_strips(*which))
-        self.features,self.trouble,self.ended,self.odd = '','',False,{}
+        self.features,self.trouble,self.ended,self.odd,self.doubtful = '','',False,{},{}
         self.layers = usable_layers(self.learn, self.learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0])
         for o in self.learn,self.other: o.model.register_forward_pre_hook(self.go_on)
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -363,8 +369,20 @@ def work(self:_Desk):
     try:
         with self.looking: self.other.look([self.learn.dls.train.images[0]], 1)
         self.features = 'ready'
+        for name in self.sets: self.doubtful[name] = self.doubts(name)
     except SystemExit: return
-    except Exception as e: self.features = in_a_line(e)
+    except Exception as e:   # as above
+        if self.features: self.trouble = f'which labels are doubtful is not known: {in_a_line(e)}'
+        else: self.features = in_a_line(e)
+
+@patch
+def doubts(self:_Desk, name):
+    "Which labels of a set are doubtful, and what is said of it; those of the training set by what did not see them"
+    s = self.sets[name]
+    of = 'train' if s.dl is self.learn.dls.train else 'own'
+    interp = CAMInterpretation(self.other, _plain(self.other, s.dl), s.losses, None, s.preds, s.targs)
+    with self.looking: t = interp.label_issues(of)
+    return dict(idxs=t.idx.tolist(), said=f'{name}: {t.attrs["said"]}')
 
 @patch
 def end(self:_Desk):
@@ -378,7 +396,8 @@ def end(self:_Desk):
 def state(self:_Desk):
     "How far everything is"
     sets = [dict(name=o.name, n=o.n, done=len(o.rows)) for o in self.sets.values()]
-    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version())
+    return dict(sets=sets, features=self.features, trouble=self.trouble, version=self.marks.version(),
+        doubtful=dict(self.doubtful))
 
 # %% ../nbs/23_page.ipynb #8e5a8388
 @patch
@@ -446,7 +465,8 @@ def about(self:_Desk):
     "What own.html needs"
     layout,layers,kinds = self.layout()
     sets = list(self.sets)
-    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], strips='strip/{set}/{idx}')
+    data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], doubtful=True,
+                         strips='strip/{set}/{idx}')
     src,arch = self.learn.dls.source,self.learn.config['arch']['name']
     counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
     w,h = layout['picture']
@@ -533,16 +553,19 @@ class RunPage:
         app = Guard(self.desk.routes(html), self.token, f'{rules}; frame-ancestors {frames}', {'/look': _photos})
         config = uvicorn.Config(app, loop='asyncio', http='h11', ws='none', lifespan='off', log_config=None, log_level='critical',
             access_log=False, server_header=False, timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([sock],), daemon=True)
-        self.thread.start()
+        self.server,self.ended = uvicorn.Server(config),threading.Event()
+        threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
         atexit.register(self.close)
+
+    def _serve(self, sock):
+        try: self.server.run([sock])
+        finally: self.ended.set()
 
     @property
     def marked(self): return self.desk.marks.fn
     @property
     def url(self): return f'http://127.0.0.1:{self.port}/{self.token}/'
-    def __repr__(self): return f'{self.desk.run} at {self.url}' if self.thread.is_alive() else f'{self.desk.run}, closed'
+    def __repr__(self): return f'{self.desk.run} at {self.url}' if not self.ended.is_set() else f'{self.desk.run}, closed'
 
 # %% ../nbs/23_page.ipynb #1a0511aa
 def _page(desk):
@@ -558,7 +581,7 @@ def close(self:RunPage):
     atexit.unregister(self.close)
     self.server.should_exit = True
     self.desk.end()
-    self.thread.join(5)
+    self.ended.wait(5)
 
 @patch
 def __enter__(self:RunPage): return self
@@ -570,13 +593,13 @@ def __exit__(self:RunPage, *args): self.close()
 def wait(self:RunPage):
     "Serve the page until Ctrl-C"
     try:
-        while self.thread.is_alive(): self.thread.join(.5)
+        while not self.ended.wait(.5): pass
     except KeyboardInterrupt: pass
     finally: self.close()
 
 @patch
 def _repr_html_(self:RunPage):
-    if not self.thread.is_alive(): return f'<p>{escape(repr(self))}</p>'
+    if self.ended.is_set(): return f'<p>{escape(repr(self))}</p>'
     frame = f'<iframe src="{self.url}" allow="clipboard-write" width="100%" height="{self.height}" style="border: 0"></iframe>'
     return f'{frame}<p><a href="{self.url}" target="_blank" rel="noopener">in a tab of its own</a></p>'
 

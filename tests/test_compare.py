@@ -1,11 +1,13 @@
 "What a notebook can't show of comparing: the shell, data that was moved, changed or labelled anew, records of every kind"
-import shutil
+import re, shutil
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import html5lib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fastai.callback.tracker import SaveModelCallback
@@ -135,3 +137,127 @@ def test_what_was_learned_is_said(home):
     other = CAMInterpretation.from_learner(load_run(home/'long'), dl=learn.dls.train)
     c = compare(CAMInterpretation.from_learner(learn, dl=learn.dls.train), other)
     assert c.notes==[f'{o} was trained on 16 of these pictures: of them it knew the label' for o in c.names]
+
+def test_shell_page(home, tmp_path):
+    "With --out there is a page, in a folder or as a file; what can't be a page is refused before anything is read"
+    for out,fn in (tmp_path/'new'/'folder',tmp_path/'new'/'folder'/'compare.html'),(tmp_path/'page.html',)*2:
+        status,text = said(home/'short', home/'long', '--out', out, '--k', 3)
+        assert status==0 and f'the page is {fn}' in text and fn.is_file()
+    (tmp_path/'text').touch()
+    for out in tmp_path/'text',tmp_path/'text'/'x',tmp_path/'page.html'/'x': assert said(home/'short', home/'long', '--out', out)[0]==1
+
+# the page
+
+ODD = '<b title="x">odd & $1'
+
+def as_told(interp, wrong):
+    "`interp` with mistakes at `wrong`, of a probability that grows with the index"
+    sure = torch.linspace(.6, .9, len(interp.targs))
+    said = torch.tensor([1-t if i in wrong else t for i,t in enumerate(interp.targs.tolist())])
+    preds = torch.stack([1-sure]*2, 1).scatter(1, said[:,None], sure[:,None])
+    return CAMInterpretation(interp.learn, interp.dl, interp.losses, None, preds, interp.targs)
+
+@pytest.fixture(scope='module')
+def pages(home):
+    "Comparisons of two and of three networks, the second one of other pixels and layers, and their pages"
+    a = CAMInterpretation.from_learner(load_run(home/'short'))
+    other = train_run(home/'data', home/'other', arch='torchvision/mobilenet_v3_small', **HOW | dict(size=64, width=None))
+    b = CAMInterpretation.from_learner(other)
+    a,b,c = as_told(a, range(10)),as_told(b, range(6, 13)),as_told(a, [0])
+    two,three = compare(a, b, names=['first', ODD]),compare(a, b, c, names=['first', ODD, 'third'])
+    return two,two.report(home/'pages'/'two.html'),three,three.report(home/'pages'),two.report(home/'pages'/'few.html', k=2)
+
+def test_page_is_html(pages):
+    "A strict parser reads it, what came from outside is text, and nothing is asked of anybody"
+    for fn in pages[1],pages[3],pages[4]:
+        text = fn.read_text(encoding='utf-8')
+        doc = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+        ids = [o.get('id') for o in doc.iter() if o.get('id')]
+        assert len(ids)==len(set(ids)) and '<b title' not in text and '&lt;b title' in text
+        assert not re.search(r'(src|href)\s*=\s*["\']?(?!data:)[a-z]+:', text)
+    text = re.sub(r'\s+', ' ', ''.join(doc.itertext()))
+    for o in pages[0].lines[0],'2 of 6 repaired, 2 of 3 new, 2 of 4 common','McNemar’s exact test','data.size': assert o in text, o
+
+@pytest.fixture(params=[(1400,900),(390,844)], ids=['wide','phone'])
+def page(browser, pages, request):
+    "The page of two, opened; at the end: nothing in the console, no request but the file, nothing wider than the screen"
+    w,h = request.param
+    context,heard,asked = browser.new_context(viewport=dict(width=w, height=h)),[],[]
+    page = context.new_page()
+    page.on('console', lambda m: heard.append(m.text))
+    page.on('pageerror', lambda e: heard.append(str(e)))
+    page.on('request', lambda r: None if r.url.startswith('data:') else asked.append(r.url))
+    page.goto(pages[1].as_uri())
+    yield page
+    assert page.evaluate('document.documentElement.scrollWidth')<=w
+    context.close()
+    assert not heard and asked==[pages[1].as_uri()], (heard, asked)
+
+def shown(page): return page.evaluate('state.shown.map(row => row.idx)')
+
+def choose(page, id, value):
+    page.evaluate("document.querySelectorAll('.side details').forEach(o => (o.open = true))")
+    page.select_option(id, value)
+
+def test_tiles(page, pages):
+    "A tile has both maps and what both said; the most telling repaired ones are first"
+    t = pages[0].table
+    assert shown(page)==[*pages[0].repaired().index, *pages[0].new().index, *pages[0].common().index]
+    first = page.locator('.tile').first
+    assert first.bounding_box()['y']<844 and first.locator('.stack').count()==2
+    first.locator('canvas.picture').nth(1).wait_for()
+    r = t.loc[shown(page)[0]]
+    words = first.inner_text().replace('\u00a0', ' ')
+    for o in f'{r.actual}: {r.predicted_first} {r.prob_first:.0%} → '.replace('%', ' %'),'repaired': assert o in words, words
+
+def test_filter(page, pages):
+    for kind in 'repaired','new','common':
+        choose(page, '#change', kind)
+        assert shown(page)==getattr(pages[0], kind)().index.tolist()
+        assert f'{len(shown(page))} of 13 pictures' in page.inner_text('#count')
+    page.click('.side .all')
+    assert len(shown(page))==13 and page.input_value('#change')==''
+
+def test_large_view(page, pages):
+    "Maps of both networks, a row each, and what each said"
+    page.locator('.tile').first.click()
+    heads = page.locator('#evidence table.maps th[scope=row]').all_inner_texts()
+    assert [o.split('\n')[0] for o in heads]==['first',ODD]
+    said = page.locator('#evidence table.said').inner_text()
+    assert ODD in said and 'repaired' in said and 'first' in said
+    page.keyboard.press('ArrowRight')
+    assert page.evaluate('location.hash')==f'#{shown(page)[1]}'
+    page.click('#close')
+
+def test_maps_are_true(page, pages):
+    "What the browser draws is what Python draws, for both networks, whatever their layers are called"
+    c = pages[0]
+    layers = page.evaluate('Object.keys(DATA.layers)')
+    assert layers[-1]=='stage-1' and '·' in page.evaluate('DATA.layers["stage-1"].words')
+    rows = c.table.loc[shown(page)[:2]]
+    for name,o in zip(c.names, c.interps):
+        maps = o.cams(rows[f'idx_{name}'].tolist())
+        for i,idx in enumerate(rows[f'idx_{ODD}']):
+            got = page.evaluate("""async ([idx, kind]) => {
+                const place = partsOf(BY_NAME.get(String(idx))).maps
+                const sheet = await open(place.address).ready
+                const pixels = mapPixels(numbersOf(sheet), place, 'stage-1', kind, true)
+                return [hasMap(BY_NAME.get(String(idx)), 'stage-1', kind), Array.from(pixels.data)]
+            }""", [int(idx), name])
+            layer = maps.layers[-1]
+            assert got[0]==(maps.status[layer][i]=='ok')
+            want = maps.rgba(layer, maps[layer].shape[1:], native=True)[i].astype(float)
+            off = np.abs(np.array(got[1]).reshape(want.shape)-want)[...,3].max()
+            assert not got[0] or off<=4, (name, idx, off)
+
+def test_three_networks(browser, pages):
+    "Which one stands beside the first is chosen, and the filter goes by it"
+    page = browser.new_page(viewport=dict(width=1400, height=900))
+    page.goto(pages[3].as_uri())
+    assert page.locator('#kind option').all_inner_texts()==[f'first and {ODD}', 'first and third']
+    choose(page, '#change', 'repaired')
+    for name in 'third',ODD:
+        choose(page, '#kind', name)
+        assert set(shown(page))==set(pages[2].repaired(name).index)
+    assert 'by Holm’s way' in page.inner_text('body')
+    page.close()

@@ -415,6 +415,36 @@ def test_all_pictures(tab, page):
     until(t, "Boolean(document.querySelector('.item:last-child canvas.map'))")
     assert t.evaluate("document.querySelectorAll('.item canvas').length")<200
 
+def test_60000_pictures(browser, page):
+    "The page is there in seconds, filters answer at once, and few elements stand for many rows"
+    t = browser.new_page()
+    n,row = 50_000,rows(page, 'train')[0]
+    known = json.loads(ask(page, 'GET', 'state')[1])
+    many = known | dict(doubtful={}, sets=[known['sets'][0], dict(name='train', n=n, done=n)])
+    def some(route):
+        a = int(route.request.url.rpartition('/')[2])
+        more = [row | dict(idx=i, file=f'train/5/{i:05}.png', loss=round(9-i/n, 4), prob=(i%1000)/1000) for i in range(a, min(a+5000, n))]
+        route.fulfill(json=more)
+    t.route('**/state', lambda route: route.fulfill(json=many))
+    t.route('**/rows/train/*', some)
+    t.goto(page.url)
+    until(t, f'DATA.rows.length==={n+60}')
+    assert t.evaluate("document.querySelectorAll('*').length")<5000
+    start = time.time()
+    t.fill('#text', '#train-49999')
+    until(t, "document.querySelectorAll('.item').length===1")
+    assert time.time()-start<5
+    t.close()
+
+def test_doubtful(tab, page):
+    "What is said of doubtful labels, by set, and the filter"
+    wait(lambda: len(page.desk.doubtful)==2)
+    t = tab()
+    until(t, "document.querySelector('#progress').innerText.split('labels changed at random').length===3")
+    n = sum(len(o['idxs']) for o in page.desk.doubtful.values())
+    t.check('#doubtful')
+    until(t, f"document.querySelectorAll('.item').length==={n}")
+
 def test_taught_these(tab, page):
     t = tab()
     t.locator('.tile').first.click()

@@ -56,7 +56,8 @@ sys.exit(main(sys.argv[1:]))
     ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'),
     ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
     ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
-    ('runs nosuch', 'no folder nosuch'), ('compare nosuch', 'give two or more'), ('compare nosuch other', 'nosuch is not a run folder')])
+    ('runs nosuch', 'no folder nosuch'), ('compare nosuch', 'give two or more'), ('compare nosuch other', 'nosuch is not a run folder'),
+    ('compare nosuch other --k 0', '1 to 1000')])
 def test_answered_at_once(line, words, tmp_path):
     "Names, paths and numbers are looked at before torch, or anything of its weight, is imported"
     env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}

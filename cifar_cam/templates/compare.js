@@ -1,5 +1,5 @@
-// The page of a comparison. Each network is a kind of evidence: a tile has the map of the first one, and beside it that of
-// the other, which is chosen where there are several. Figures of a row are those of the last network.
+// The page of a comparison. Each network is a kind of evidence: a tile has the map of the first one, and beside it that
+// of the other, which is chosen where there are several. Figures of a row are those of the last network.
 
 const RUNS = Object.keys(DATA.kinds)
 
@@ -47,11 +47,15 @@ function saidRow(row, run) {
 function saidTable(row) {
   const heads = ['network', 'predicted', 'probability', `of ${className(row.actual)}`, 'mistake']
   const head = element('tr', {}, ...heads.map(words => element('th', {scope: 'col'}, words)))
-  return [element('table', {className: 'said'}, head, ...RUNS.map(run => saidRow(row, run)))]
+  const note = `Probabilities at the side, loss and margin are those of ${runWords(RUNS.at(-1))}.`
+  return [element('table', {className: 'said'}, head, ...RUNS.map(run => saidRow(row, run))), soft('p', note)]
 }
 
 Object.assign(HOOKS, {stacks: bothStacks, words: bothWords, badges: changeBadge, more: saidTable})
 FILTERS.push(isOfChange)
+
+// The order of the page itself: repaired, new, common, the most telling first
+ORDERS.change = () => 0
 
 // A list of one choice is no choice, so it names both
 function nameKinds() {
@@ -60,4 +64,7 @@ function nameKinds() {
   $('#kind').value = RUNS.at(-1)
 }
 
-if ($('#kind')) nameKinds()
+if ($('#kind')) {
+  nameKinds()
+  $('#sort').prepend(element('option', {value: 'change', selected: true}, 'change'))
+}

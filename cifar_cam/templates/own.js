@@ -4,6 +4,7 @@
 const MOST_BYTES = 32 * 2 ** 20
 const SETS = new Map() // of each set how many pictures it has, how many are predicted, and taken over, and right
 const KNOWN = new Map() // marks by file, as the server had them when this tab last heard of them
+const DOUBTS = new Map() // what is said of the doubtful labels of each set
 const WAITING = [] // files of marks that are on their way
 let lastSent = Promise.resolve()
 let version = null // of labels.csv
@@ -157,11 +158,22 @@ function progressOf(name, {n, done, right}) {
   return item
 }
 
+// Labels that are doubtful, which is told of a set when it can be
+function takeDoubts(doubtful) {
+  for (const [name, {idxs, said}] of Object.entries(doubtful)) {
+    if (DOUBTS.has(name)) continue
+    DOUBTS.set(name, said)
+    for (const idx of idxs) BY_NAME.get(`${name}-${idx}`).doubtful = true
+    for (const item of $('#tiles').children) item.querySelector('.badges').replaceChildren(...badgesOf(item.row))
+  }
+}
+
 function showProgress(trouble) {
   const items = [...SETS].map(([name, set]) => progressOf(name, set))
   const isAll = [...SETS.values()].every(set => set.done === set.n)
   if (isAll && !features) items.push(soft('li', 'going through the training pictures, to find the nearest'))
   if (trouble) items.push(element('li', {}, trouble))
+  items.push(...[...DOUBTS.values()].map(said => soft('li', said)))
   $('#progress').replaceChildren(...items)
 }
 
@@ -185,12 +197,13 @@ async function firstRows() {
 
 async function goOn() {
   while (true) {
-    const isBusy = !features || [...SETS.values()].some(set => set.done < set.n)
+    const isBusy = !features || DOUBTS.size < SETS.size || [...SETS.values()].some(set => set.done < set.n)
     await wait(isBusy ? 1000 : 3000)
     if (document.hidden) continue
     try {
       const o = await hear()
       takeRows(o.rows)
+      takeDoubts(o.doubtful)
       if (o.rows.length) showNew()
       if (o.version !== version) await hearOfMarks()
     } catch (error) {

@@ -250,6 +250,10 @@ door('look_run', look_run, lambda: dict(run=W.learn, files=W.files[0]), run='pat
 door('compare', lambda other, **k: compare(W.interp, other, **k), lambda: dict(other=W.interp), other='path', names='titles')
 for o in 'repaired','new','common','by_class':
     door(f'Comparison.{o}', lambda run, o=o: getattr(compared(), o)(run), lambda: dict(run=1), run='klass')
+door('Comparison.plot_cams', lambda **k: differing().plot_cams(**k), lambda: dict(k=1), k='whole', kind='word?', run='klass',
+     layers='layers', method='method', target='klass', native='flag', figsize='figsize')
+door('Comparison.plot_by_class', lambda **k: differing().plot_by_class(**k), dict, run='klass', k='whole', figsize='figsize')
+door('Comparison.report', lambda **k: differing().report(**k), None, out='fresh', k='whole', layers='layers', method='method')
 door('export_onnx', lambda **k: W.learn.export_onnx(**k), None, path='fresh')
 door('export_run', export_run, None, run='path', path='fresh')
 door('open_run', lambda **k: open_run(**k).close(), lambda: dict(run=W.run), run='path', port='whole?', height='size')
@@ -269,7 +273,8 @@ needed = dict(explain_run=lambda: dict(run=W.run), report=lambda: dict(folder=W.
     train_run=lambda: dict(data=W.data, out=W.home/'new', check=taken),
     export=lambda: dict(folder=W.home/'exported'), fit_step=dict, load_checkpoint=dict)
 needed |= dict(export_onnx=dict, export_run=lambda: dict(run=W.run, path=W.home/'x.onnx'))
-needed['read_labels'] = dict
+needed['read_labels'] = needed['people_disagree'] = dict
+needed['Comparison.report'] = lambda: dict(out=W.home/'page.html', k=1)
 needed['cross_validate'] = lambda: dict(run=W.learn, out=W.home/'folds')
 needed['people_disagree'] = dict
 needed['interp.save'] = lambda: dict(folder=W.home/'kept')
@@ -279,6 +284,12 @@ def looked(): return W.learn.look(W.files[0])
 
 @functools.cache
 def compared(): return compare(W.interp, W.interp)
+
+@functools.cache
+def differing():
+    "A comparison with mistakes of each kind"
+    its = W.interp
+    return compare(its, CAMInterpretation(W.learn, its.dl, its.losses, None, torch.eye(2)[1-its.decoded], its.targs))
 
 def saved_maps():
     fn = W.home/'good.npz'
@@ -462,6 +473,9 @@ cases = [
     (lambda: W.learn.look(W.files[0], method='eigencam'), 'another method'),
     (lambda: W.learn.look(W.files[0], layers='nosuch'), 'layer2'),
     (lambda: look_run(W.home/'empty', W.files[0]), 'not a run folder'),
+    (lambda: differing().report(W.home/'file'), 'ends in .html'),
+    (lambda: differing().report(W.home/'file'/'x.html'), 'is a file'),
+    (lambda: differing().plot_cams(target='both'), 'one map'),
     (lambda: compare(), '2 to 26 runs'),
     (lambda: compare(W.interp), '2 to 26 runs'),
     (lambda: compare(*[W.interp]*27), '2 to 26 runs'),
