@@ -292,6 +292,7 @@ def test_filter_by_class_and_confidence_and_text(page, report):
 def test_filter_doubtful(browser, report, tmp_path, monkeypatch):
     interp,_ = report
     two = interp.misclassified(2).assign(label_quality=.1)
+    two.attrs['said'] = 'Two labels are doubtful.'
     monkeypatch.setattr(type(interp), 'label_issues', lambda self: two)
     page = browser.new_page()
     page.goto(interp.report(tmp_path, label_issues=True, faithfulness=False).as_uri())
@@ -548,5 +549,5 @@ def test_looks(browser, report, scheme, width, tmp_path):
 def test_quick(browser, report):
     page = browser.new_page()
     page.goto(report[1].as_uri())
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")<1000
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive")<1500
     page.close()

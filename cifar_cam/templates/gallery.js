@@ -364,8 +364,10 @@ function onClose() {
   state.open = null
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
-  if (position < state.made + 5 * AT_ONCE) while (state.made <= position) makeMore()
-  $('#tiles').children[position]?.firstChild.focus()
+  const isNear = position < Math.max(20 * AT_ONCE, state.made + 5 * AT_ONCE)
+  while (isNear && state.made <= position) makeMore()
+  const item = $('#tiles').children[position] ?? $('#tiles').lastElementChild
+  item?.firstChild.focus()
 }
 
 // Addresses: #526 is a picture, or #train-526 where there are several sets
