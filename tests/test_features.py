@@ -19,7 +19,9 @@ from cifar_cam.run import train_run
 def pieces(n, seed):
     "`n` pictures that are nothing, each with forms and details of its own"
     rng = np.random.default_rng(seed)
-    def noise(size): return np.asarray(Image.fromarray(rng.integers(0, 256, (size,size,3), dtype=np.uint8)).resize((32,32), Image.Resampling.BICUBIC))
+    def noise(size):
+        small = Image.fromarray(rng.integers(0, 256, (size,size,3), dtype=np.uint8))
+        return np.asarray(small.resize((32,32), Image.Resampling.BICUBIC))
     return [(noise(4)//2+noise(12)//2).astype(np.uint8) for _ in range(n)]
 
 def mirrored(a): return a[:,::-1]

@@ -41,7 +41,8 @@ lines += [small(f'--{k.replace("_", "-")}={v}') for k,vs in more.items() for v i
 lines += [['runs', *o] for o in (['nosuch'], ['{home}/file'], [''], ['a', 'b'], ['--nosuch'], ['--k=1'], ['~nosuchuser/runs'], ['x'*300])]
 options = ['--out={home}/file', '--out={home}/file/x', '--faithfulness=1', '--k=', '--k=1e2', '--target=', '--method=', '--recipe=fast',
            '--k=0', '--k=101', '--method=nosuch', '--layers=nosuch', '--target=99', '--target=nosuch', '--mistakes=-1', '--export={home}',
-           '--export={home}/file', '--humans=nosuch.csv', '--humans={home}', '--humans={home}/file', '--humans', '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
+           '--export={home}/file', '--humans=nosuch.csv', '--humans={home}', '--humans={home}/file', '--humans',
+           '--nosuch', '--method=fullgrad --layers=layer4', '--method=eigencam --target=contrast']
 lines += [['explain', *o] for o in folders] + [['explain', '{run}', *o.split()] for o in options]
 lines += [['explain'], ['explain', '--k=3'], ['explian'], ['Explain', '{run}']]
 looks = [], ['{run}'], ['nosuch', '{pic}'], ['{home}', '{pic}'], ['{home}/file', '{pic}'], ['', '{pic}'], \
