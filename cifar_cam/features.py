@@ -485,6 +485,8 @@ def _votes(q, fs, ys, c, k=20, own=False):
     return res/res.sum(1, keepdim=True)
 
 # %% ../nbs/18_features.ipynb #85bed1ca
+_least = .8   # of labels changed at random, so many a network must have in the tenth that fits worst
+
 def _strength(labels, probs, quality, share=.01, seed=1):
     "Of labels changed at random, a `share` of all, the part that `quality` has in the lowest tenth of all labels"
     n,c = probs.shape
@@ -537,8 +539,6 @@ def _by_cleanlab(ys, probs):
     except ImportError as e: raise ImportError("by='confident_learning' needs cleanlab: pip install 'cifar_cam[label]'") from e
     probs = probs/probs.sum(1, keepdims=True)
     return find_label_issues(ys, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
-
-_least = .8
 
 def _doubt_said(n, k, part, changed):
     "What the examination says, in words"
