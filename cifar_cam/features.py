@@ -485,7 +485,7 @@ def _votes(q, fs, ys, c, k=20, own=False):
     return res/res.sum(1, keepdim=True)
 
 # %% ../nbs/18_features.ipynb #85bed1ca
-_least = .8   # of labels changed at random, so many a network must have in the tenth that fits worst
+_least = .95   # of labels changed at random, so many a network must have in the tenth that fits worst
 
 def _strength(labels, probs, quality, share=.01, seed=1):
     "Of labels changed at random, a `share` of all, the part that `quality` has in the lowest tenth of all labels"
