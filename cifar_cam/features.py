@@ -398,7 +398,7 @@ _qualities = dict(self_confidence=_own, normalized_margin=_margin, confidence_we
 def label_quality(
     labels, # Indices of classes
     probs, # Probabilities, pictures x classes, of a network that did not see the pictures
-    by:str='normalized_margin' # 'self_confidence', 'normalized_margin', 'confidence_weighted_entropy' or 'confidence'
+    by:str='self_confidence' # Or 'normalized_margin', 'confidence_weighted_entropy' or 'confidence'
 ) -> np.ndarray: # A number a picture; the lower, the more doubtful
     "How well labels fit the probabilities"
     msg = f'no ranking {short_repr(by)}: there is {", ".join(_qualities)}'
@@ -485,15 +485,17 @@ def _votes(q, fs, ys, c, k=20, own=False):
     return res/res.sum(1, keepdim=True)
 
 # %% ../nbs/18_features.ipynb #85bed1ca
+_least = .95   # of labels changed at random, so many a network must have in the tenth that fits worst
+
 def _strength(labels, probs, quality, share=.01, seed=1):
-    "Of labels changed at random, a `share` of all, the part that `quality` has among as many of the lowest"
+    "Of labels changed at random, a `share` of all, the part that `quality` has in the lowest tenth of all labels"
     n,c = probs.shape
     if c<2: return 0.
     some,rng,found = max(1, round(n*share)),np.random.default_rng(seed),[]
     for _ in range(min(100, max(5, 500//some))):
         idx,ys = rng.choice(n, some, replace=False),labels.copy()
         ys[idx] = (ys[idx]+rng.integers(1, c, some))%c
-        found.append(np.isin(np.argsort(quality(ys), kind='stable')[:some], idx).mean())
+        found.append(np.isin(idx, np.argsort(quality(ys), kind='stable')[:max(some, n//10)]).mean())
     return float(np.mean(found))
 
 # %% ../nbs/18_features.ipynb #30ebf57d
@@ -540,8 +542,8 @@ def _by_cleanlab(ys, probs):
 
 def _doubt_said(n, k, part, changed):
     "What the examination says, in words"
-    exam = f'of {changed:,} labels changed at random, it has {part:.0%} among as many that fit worst'
-    if part<.5: return f'Which labels are doubtful is not said, since the network is too weak: {exam}.'
+    exam = f'of {changed:,} labels changed at random, {part:.0%} were in the tenth of all labels that fits worst'
+    if part<_least: return f'Which labels are doubtful is not said, since the network is too weak: {exam}.'
     if not k: return 'No label is doubtful: there is no mistake.'
     return (f'The {k:,} mistakes whose label fits worst, at most {n} of the pictures, are marked as doubtful. '
             f'An examination: {exam}. That is a suspicion, not a truth.')
@@ -549,7 +551,7 @@ def _doubt_said(n, k, part, changed):
 @patch
 def label_issues(self:CAMInterpretation,
     of:str='own', # The pictures that the predictions are of; or 'train', judged by a classifier on features that did not see the labels
-    by:str='normalized_margin', # As for `label_quality`; or 'combined', 'neighbours', 'confident_learning' (cleanlab)
+    by:str='self_confidence', # As for `label_quality`; or 'combined', 'neighbours', 'confident_learning' (cleanlab)
     probs=None, # Of that set, pictures x classes, by networks that did not see them, as `cross_validate` gives; None: see `of`
     most:float=.01 # The share of the pictures that may be doubtful; None: all pictures are ranked, and nothing is left out
 ) -> pd.DataFrame: # As `table`, with `label_quality`, the lowest first; what is to be said of it is in `attrs['said']`
@@ -567,7 +569,7 @@ def label_issues(self:CAMInterpretation,
     if most is None: return ranked
     n = math.ceil(most*len(t))
     part = _strength(ys, probs, quality)
-    res = ranked[~ranked.correct.to_numpy(bool)].head(n if part>=.5 else 0)
+    res = ranked[~ranked.correct.to_numpy(bool)].head(n if part>=_least else 0)
     res.attrs['said'] = _doubt_said(f'{most:.1%}', len(res), part, max(1, round(.01*len(t))))
     return res
 
