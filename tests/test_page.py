@@ -172,7 +172,8 @@ def photo(size=(60,40), kind='png'):
     return f.getvalue()
 
 @pytest.mark.parametrize('raw,words', [
-    (bomb(12_000),'million pixels'), (bomb(30_000),'million pixels'), (tile(2**15),'million pixels'), (b'','no picture'), (b'GIF89a','no picture'),
+    (bomb(12_000),'million pixels'), (bomb(30_000),'million pixels'), (tile(2**15),'million pixels'),
+    (b'','no picture'), (b'GIF89a','no picture'),
     (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n','no picture'), (b'<svg xmlns="http://www.w3.org/2000/svg"/>','no picture'),
     (photo()[:80],''), (b'PK\x03\x04'+bytes(100),'no picture')], ids=range(9))
 def test_bad_photos(marked, raw, words): refused(ask(marked, 'POST', 'look', raw), 400, words)
