@@ -556,7 +556,7 @@ def _gallery(self:Comparison, k, layers, method):
         said,sheets,layout = said+more,sheets+strips.sheets(50, columns=10),strips.layout
     pictures,maps = zip(*sheets) if sheets else ((),())
     data = _gallery_json(self.interps[-1].vocab, said, dict(per=50, columns=10, pictures=pictures, maps=maps), layout, words,
-                         {n: n for n in self.names}, changes=_kind_order, key=self.interps[-1]._marks_key())
+                         {n: n for n in self.names}, runs=self.names, changes=_kind_order, key=self.interps[-1]._marks_key())
     for l,o in data['layers'].items(): o['cells'] = ' · '.join(L(layout['cells'].values()).itemgot(l).unique())
     w,h = layout['picture'] if layout else (1,1)
     kept = f'Marks are kept in this browser, with those of the report of {self.names[-1]}. labels.csv takes them along.'

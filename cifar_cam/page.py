@@ -151,6 +151,7 @@ def _batch(self:_Queue):
 def _keep(self:_Queue, key, made):
     with self.change:
         future = self.wanted.pop(key)
+        if not future.set_running_or_notify_cancel(): return   # who waited is gone
         if isinstance(made, Exception): future.set_exception(made); return
         future.set_result(made)
         self.kept[key],self.size = future,self.size+len(made)
@@ -199,7 +200,9 @@ class _Marks:
         fn = fn or self.fn
         return {o['file']: o for o in _records(read_labels(fn))} if fn.exists() else {}
 
-    def all(self): return dict(version=self.version(), marks=list(self.read().values()))
+    def all(self):
+        marks = [o | dict(was=o['was'] or self.known.get(o['file'], '')) for o in self.read().values()]
+        return dict(version=self.version(), marks=marks)
 
 # %% ../nbs/23_page.ipynb #d7316f27
 @patch
@@ -207,7 +210,7 @@ def _whole(self:_Marks, mark, before):
     "The row of a mark: with the label that the picture had before any mark, and with the time"
     file,now = mark['file'],f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}'
     old = before.get(file) or self.read(self.used).get(file) or {}
-    return dict(file=file, label=mark['label'], was=old.get('was', self.known[file]), why=mark['why'], when=now)
+    return dict(file=file, label=mark['label'], was=old.get('was') or self.known[file], why=mark['why'], when=now)
 
 @patch
 def change(self:_Marks, put=(), drop=(), **_):
@@ -236,7 +239,8 @@ def _photo(raw):
             im = Image.open(io.BytesIO(raw), formats=[o for o in _formats if o in Image.OPEN])
     except Image.DecompressionBombError: raise ValueError(large) from None
     except Exception: raise ValueError(none) from None   # Pillow has many errors for what is damaged
-    if math.prod(im.size)>_most_pixels: raise ValueError(large)
+    tile = [getattr(im, 'tag_v2', {}).get(o, 1) for o in (322,323)]   # of a TIFF, which may be larger than the picture
+    if max(map(math.prod, (im.size,tile)))>_most_pixels: raise ValueError(large)
     return im
 
 # %% ../nbs/23_page.ipynb #241540d4
@@ -470,9 +474,9 @@ def about(self:_Desk):
     src,arch = self.learn.dls.source,self.learn.config['arch']['name']
     counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
     w,h = layout['picture']
-    summary = f'The run in {self.run}: {counts}, {len(self.vocab)} classes.'
-    return dict(title=f'{arch} on {Path(src["path"]).name}', summary=summary, data=data, controls=None, aspect=f'{w}/{h}',
-                method='gradcam', kept=f'Marks are kept in {self.marks.fn}.')
+    summary = f'The run in {as_text(self.run)}: {counts}, {len(self.vocab)} classes.'
+    return dict(title=f'{arch} on {as_text(Path(src["path"]).name)}', summary=summary, data=data, controls=None, aspect=f'{w}/{h}',
+                method='gradcam', kept=f'Marks are kept in {as_text(self.marks.fn)}.')
 
 # %% ../nbs/23_page.ipynb #30a828a0
 async def _sent(request, keys):

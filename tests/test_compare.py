@@ -250,6 +250,18 @@ def test_maps_are_true(page, pages):
             off = np.abs(np.array(got[1]).reshape(want.shape)-want)[...,3].max()
             assert not got[0] or off<=4, (name, idx, off)
 
+def test_names_that_are_numbers(browser, pages, tmp_path):
+    "JavaScript has an order of its own for them"
+    c = compare(*pages[0].interps, names=['2','1'])
+    page = browser.new_page()
+    page.goto(c.report(tmp_path/'x.html', k=2).as_uri())
+    assert page.locator('#kind option').all_inner_texts()==['2 and 1']
+    assert page.locator('.item .badge').first.inner_text()=='repaired'
+    page.locator('.tile').first.click()
+    heads = page.locator('#evidence table.maps th[scope=row]').all_inner_texts()
+    assert [o.split('\n')[0] for o in heads]==['2','1']
+    page.close()
+
 def test_three_networks(browser, pages):
     "Which one stands beside the first is chosen, and the filter goes by it"
     page = browser.new_page(viewport=dict(width=1400, height=900))

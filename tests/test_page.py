@@ -160,15 +160,22 @@ def bomb(side):
     data = b''.join(z.compress(line) for _ in range(side))+z.flush()
     return b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0))+chunk(b'IDAT', data)+chunk(b'IEND', b'')
 
+def tile(side):
+    "A TIFF of 10x10 pixels in one tile, which has side x side"
+    data = zlib.compress(bytes(2**20))
+    tags = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: len(data)}
+    return b'II*\0'+pack('<I', 8+len(data))+data+pack('<H', len(tags))+b''.join(pack('<HHII', k, 4, 1, v) for k,v in tags.items())+bytes(4)
+
 def photo(size=(60,40), kind='png'):
     f = io.BytesIO()
     Image.new('RGB', size, 'orange').save(f, kind)
     return f.getvalue()
 
 @pytest.mark.parametrize('raw,words', [
-    (bomb(12_000),'million pixels'), (bomb(30_000),'million pixels'), (b'','no picture'), (b'GIF89a','no picture'),
+    (bomb(12_000),'million pixels'), (bomb(30_000),'million pixels'), (tile(2**15),'million pixels'),
+    (b'','no picture'), (b'GIF89a','no picture'),
     (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n','no picture'), (b'<svg xmlns="http://www.w3.org/2000/svg"/>','no picture'),
-    (photo()[:80],''), (b'PK\x03\x04'+bytes(100),'no picture')], ids=range(8))
+    (photo()[:80],''), (b'PK\x03\x04'+bytes(100),'no picture')], ids=range(9))
 def test_bad_photos(marked, raw, words): refused(ask(marked, 'POST', 'look', raw), 400, words)
 
 def test_photo(page):
@@ -374,6 +381,50 @@ def test_marked_in_the_browser(tab, page):
     again.locator('.tile').first.click()
     again.click('#unmark')
     wait(lambda: not kept(page))
+
+def test_notes_stay_with_their_picture(tab, page):
+    "Keys may be quicker than answers: what is typed is of the picture in the view, and no answer takes it back"
+    t = tab()
+    files = t.evaluate('state.shown.slice(0, 4).map(row => row.file)')
+    t.route('**/picture/**', lambda route: (time.sleep(.3), route.continue_()))
+    t.route('**/marks', lambda route: (time.sleep(.3), route.continue_()))
+    t.locator('.tile').first.click()
+    t.wait_for_selector('#large[open]')
+    t.keyboard.press('r')
+    t.keyboard.press('n')
+    t.keyboard.type('of the first', delay=80)
+    t.keyboard.press('Enter')
+    for _ in range(3): t.keyboard.press('ArrowRight')
+    until(t, f'state.open?.file==={json.dumps(files[3])}')
+    assert t.input_value('#note')==''
+    wait(lambda: kept(page) and kept(page)[0]['why']=='right label; of the first')
+    assert [o['file'] for o in kept(page)]==[files[0]]
+
+def test_a_view_that_can_not_be(tab, page):
+    "It is told, and keys are of the tile that has the focus"
+    t = tab()
+    t.route('**/picture/**', lambda route: route.fulfill(status=400, body='not now'))
+    t.locator('.tile').first.click()
+    until(t, "document.querySelector('#problem').textContent.includes('not now')")
+    t.locator('.tile').nth(1).focus()
+    t.keyboard.press('x')
+    wait(lambda: kept(page))
+    assert kept(page)[0]['file']==t.evaluate('state.shown[1].file')
+    t.evaluate('console.clear()')
+
+def test_numbers_and_hidden_pictures(tab, page):
+    "#7 is one of each set; and a picture that the filters hide leads back to the tile that led to it"
+    t = tab()
+    until(t, 'DATA.rows.length===260')
+    t.fill('#text', '#7')
+    until(t, "new Set(state.shown.map(row => row.set)).size===2 && state.shown.every(row => String(row.idx).startsWith('7'))")
+    t.select_option('#set', 'test')
+    t.locator('.tile').first.click()
+    t.locator('.taught button').first.click()
+    until(t, "location.hash.startsWith('#train-')")
+    assert t.is_disabled('#next') and t.is_disabled('#previous')
+    t.keyboard.press('Escape')
+    until(t, "document.activeElement===document.querySelector('.tile')")
 
 def test_two_tabs_in_the_browser(tab, page):
     one,two = tab(),tab()

@@ -443,12 +443,18 @@ def test_cells_as_python_has_them(page):
     (row,) = csv.DictReader(io.StringIO(page.evaluate('mark => csvOf([mark])', mark)))
     assert row==mark | dict(label="'=1+1")
 
+def test_marks_of_a_table_by_hand(page):
+    "What it says in words of its own, or not at all, is told by its labels"
+    def told(label, why): return page.evaluate('mark => [kindOf(mark), noteOf(mark)]', dict(label=label, was='3', why=why))
+    assert told('5', '')==['wrong label',''] and told('3', 'seen by me; twice')==['right label','seen by me; twice']
+    assert told('', 'blurred')==['bad picture','blurred'] and told('3', 'both; of them')==['both','of them']
+
 def test_marks_where_nothing_may_be_kept(browser, report):
     "A browser that forbids pages to keep things: marks can be made and taken along, and it is said that they are not kept"
     page = browser.new_page()
     page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('forbidden') }})")
     page.goto(report[1].as_uri())
-    assert 'keeps no marks' in page.inner_text('#problem')
+    assert "can't be read (forbidden)" in page.inner_text('#problem')
     page.locator('.tile').first.focus(); page.keyboard.press('r')
     until(page, "document.querySelector('#problem').textContent.includes('Not kept in this browser')")
     assert len(labels_csv(page))==1
@@ -459,8 +465,10 @@ def test_marks_in_two_tabs(browser, report):
     context = browser.new_context()
     a,b = (context.new_page() for _ in range(2))
     for o in a,b: o.goto(report[1].as_uri()); o.locator('.tile').first.wait_for()
+    for o in a,b: o.evaluate("document.querySelector('.item').isOld = true")
     for i,o in enumerate((a,b,a,b)): o.locator('.tile').nth(i).focus(); o.keyboard.press('r')
     for o in a,b: until(o, 'MARKS.size === 4')
+    for o in a,b: assert o.evaluate("document.querySelector('.item').isOld") and o.locator('.item .badge').count()==4
     a.reload()
     until(a, 'MARKS.size === 4')
     context.close()

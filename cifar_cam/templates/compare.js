@@ -1,7 +1,7 @@
 // The page of a comparison. Each network is a kind of evidence: a tile has the map of the first one, and beside it that
 // of the other, which is chosen where there are several. Figures of a row are those of the last network.
 
-const RUNS = Object.keys(DATA.kinds)
+const RUNS = DATA.runs
 
 // The network that is compared with the first one
 function other() {

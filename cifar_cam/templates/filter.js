@@ -38,7 +38,7 @@ function isAsSure(row) {
 function hasText(row) {
   const text = valueOf('#text').trim().toLowerCase()
   if (!text) return true
-  if (text.startsWith('#')) return `#${nameOf(row)}`.startsWith(text)
+  if (text.startsWith('#')) return [nameOf(row), row.idx].some(o => `#${o}`.toLowerCase().startsWith(text))
   const mark = MARKS.get(row.file)
   return [row.file, className(row.actual), className(row.predicted), mark?.label ?? '', mark?.why ?? '']
     .some(o => o.toLowerCase().includes(text))

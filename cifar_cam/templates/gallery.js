@@ -18,6 +18,7 @@ const state = {
   shown: [], // the rows in the gallery, in their order
   made: 0, // how many of these have a tile; the others get theirs when one scrolls down
   open: null, // the row in the large view
+  coming: null, // the row that is to be there next, of which more is asked for
   asked: null, // the row of which somebody is asked for the right label
 }
 const AT_ONCE = 120
@@ -44,7 +45,7 @@ function percent(share) {
 }
 
 function signed(number) {
-  return number.toFixed(2).replace('-', '−')
+  return (number ?? NaN).toFixed(2).replace('-', '−')
 }
 
 function figure(number) {
@@ -216,6 +217,12 @@ function showMarkOf(file) {
   if (state.open?.file === file) showMarking(state.open)
 }
 
+function showAllMarks() {
+  for (const item of $('#tiles').children) item.querySelector('.badges').replaceChildren(...badgesOf(item.row))
+  showMarks()
+  if (state.open) showMarking(state.open)
+}
+
 function putMark(row, mark) {
   change(row, mark)
   showMarkOf(row.file)
@@ -238,7 +245,7 @@ function undoMark() {
 
 // A wrong label: which is the right one? The most probable classes come first
 async function askForLabel(row) {
-  if (state.open !== row) await openLarge(row)
+  if (!(await isOpen(row))) return
   state.asked = row
   $('#asking').hidden = false
   $('#label').focus()
@@ -264,7 +271,7 @@ function keepLabel() {
 function keepNote() {
   const row = state.open
   const mark = MARKS.get(row.file)
-  const note = $('#note').value.trim()
+  const note = $('#note').value.trim().replace(/\s+/g, ' ')
   if (note === noteOf(mark)) return
   const kind = mark ? kindOf(mark) : NOTE
   const isLeft = note || kind !== NOTE
@@ -278,11 +285,12 @@ function showMarking(row) {
     button.setAttribute('aria-pressed', String(KEYS[button.dataset.mark] === kind))
   }
   $('#said').textContent = mark ? wordsOf(mark) : ''
-  $('#note').value = noteOf(mark)
+  if (document.activeElement !== $('#note')) $('#note').value = noteOf(mark)
   $('#unmark').disabled = !mark
   $('#asking').hidden = kind !== 'wrong label' && state.asked !== row
   const label = DATA.classes.indexOf(mark?.label)
-  if (kind === 'wrong label' && label >= 0) $('#label').value = String(label)
+  const isChoosing = document.activeElement === $('#label')
+  if (kind === 'wrong label' && label >= 0 && !isChoosing) $('#label').value = String(label)
 }
 
 // The large view
@@ -308,7 +316,8 @@ function mapTable(row) {
     const cells = soft('small', DATA.layers[layer].cells)
     return element('th', {scope: 'col'}, layerWords(layer), element('br'), cells)
   })
-  const rows = Object.keys(LAYOUT.places).map(kind => mapRow(row, kind, layers))
+  const kinds = DATA.runs ?? Object.keys(LAYOUT.places) // names that are numbers have an order of their own
+  const rows = kinds.map(kind => mapRow(row, kind, layers))
   return element('table', {className: 'maps'}, element('tr', {}, element('th', {}, 'evidence'), ...heads), ...rows)
 }
 
@@ -322,7 +331,7 @@ function probability(row, number, share) {
 }
 
 function description(row) {
-  const figures = `loss ${row.loss.toFixed(2)}, margin ${signed(row.margin)}`
+  const figures = `loss ${(row.loss ?? NaN).toFixed(2)}, margin ${signed(row.margin)}`
   const made = soft('p', `#${nameOf(row)}, ${row.file}`, element('br'), figures)
   if (row.doubtful) made.append(element('br'), badge('label doubtful'))
   return made
@@ -334,26 +343,45 @@ function showLarge(row) {
   $('#which').textContent = HOOKS.words(row)
   $('#sight').replaceChildren(stack(row), description(row), element('ul', {className: 'probs'}, ...probs))
   $('#evidence').replaceChildren(mapTable(row), ...HOOKS.more(row))
-  const position = state.shown.indexOf(row)
-  $('#previous').disabled = position <= 0
-  $('#next').disabled = position === state.shown.length - 1
+  $('#previous').disabled = !besides(row, -1)
+  $('#next').disabled = !besides(row, 1)
   fillLabels(row)
+  $('#note').value = noteOf(MARKS.get(row.file))
   showMarking(row)
 }
 
+// What is asked of a row may take a while. Until it is there, the one before it stays in the view, with its note
 async function openLarge(row) {
+  state.coming = row
+  try {
+    const known = await HOOKS.details(row)
+    if (state.coming === row) nowOpen(known)
+  } catch (error) {
+    if (state.coming === row) state.coming = null
+    tellOf(`#${nameOf(row)} can't be shown: ${error.message}`)
+  }
+}
+
+function nowOpen(row) {
   if (state.open) keepNote()
-  state.asked = null
-  state.open = row
-  const known = await HOOKS.details(row)
-  if (state.open !== row) return
-  showLarge(known)
+  Object.assign(state, {open: row, coming: null, asked: null})
+  showLarge(row)
   setAddress(`#${nameOf(row)}`)
   if (!$('#large').open) $('#large').showModal()
 }
 
+async function isOpen(row) {
+  if (state.open !== row) await openLarge(row)
+  return state.open === row
+}
+
+function besides(row, by) {
+  const position = state.shown.indexOf(row)
+  return position < 0 ? undefined : state.shown[position + by]
+}
+
 function step(by) {
-  const next = state.shown[state.shown.indexOf(state.open) + by]
+  const next = besides(state.coming ?? state.open, by)
   if (next) openLarge(next)
 }
 
@@ -361,9 +389,10 @@ function step(by) {
 function onClose() {
   keepNote()
   const position = state.shown.indexOf(state.open)
-  state.open = null
+  Object.assign(state, {open: null, coming: null})
   forget($('#large').querySelectorAll('.stack'))
   setAddress(location.href.split('#')[0])
+  if (position < 0) return // the focus is where it was before
   const isNear = position < Math.max(20 * AT_ONCE, state.made + 5 * AT_ONCE)
   while (isNear && state.made <= position) makeMore()
   const item = $('#tiles').children[position] ?? $('#tiles').lastElementChild
@@ -451,8 +480,7 @@ function onKey(event) {
 }
 
 async function goToNote(row) {
-  if (state.open !== row) await openLarge(row)
-  $('#note').focus()
+  if (await isOpen(row)) $('#note').focus()
 }
 
 function onEnter(event, then) {
@@ -490,7 +518,7 @@ function listen() {
   $('#undo').addEventListener('click', undoMark)
   addEventListener('hashchange', goToAddress)
   addEventListener('beforeprint', paintAll)
-  addEventListener('storage', event => onStorage(event).then(draw))
+  addEventListener('storage', onStorage)
   document.addEventListener('keydown', onKey)
 }
 

@@ -6,16 +6,29 @@ const KEYS = {r: 'right label', w: 'wrong label', b: 'both', x: 'bad picture'}
 const NOTE = 'note'
 const MARKS = new Map() // by file
 const UNDONE = [] // what was there before: [file, mark or undefined], the newest last
+const UNKEPT = new Map() // files of marks that no store took, and why
 let store = null
 
 // Rows
 
+// A table that somebody wrote by hand may say why in other words, or not at all: its labels tell the kind then
+function isOurs(mark) {
+  return [...Object.values(KEYS), NOTE].includes(mark.why.split('; ')[0])
+}
+
 function kindOf(mark) {
-  return mark.why.split('; ')[0]
+  if (isOurs(mark)) return mark.why.split('; ')[0]
+  if (mark.label === '') return 'bad picture'
+  return mark.label === mark.was ? 'right label' : 'wrong label'
 }
 
 function noteOf(mark) {
-  return mark ? mark.why.split('; ').slice(1).join('; ') : ''
+  if (!mark || !isOurs(mark)) return mark?.why ?? ''
+  return mark.why.split('; ').slice(1).join('; ')
+}
+
+function whyOf(kind, note) {
+  return note ? `${kind}; ${note}` : kind
 }
 
 function labelOf(row, kind, label) {
@@ -25,8 +38,7 @@ function labelOf(row, kind, label) {
 
 function markOf(row, kind, label, note) {
   const when = new Date().toISOString().slice(0, 19) + 'Z'
-  const why = note ? `${kind}; ${note}` : kind
-  return {file: row.file, label: labelOf(row, kind, label), was: className(row.actual), why, when}
+  return {file: row.file, label: labelOf(row, kind, label), was: className(row.actual), why: whyOf(kind, note), when}
 }
 
 function wordsOf(mark) {
@@ -68,10 +80,18 @@ async function keep(file, mark) {
   setMark(file, mark)
   try {
     await (mark ? store.put(mark) : store.remove(file))
-    tellOf('')
+    UNKEPT.delete(file)
   } catch (error) {
-    tellOf(`Not kept ${store.where} (${error.message}): take labels.csv along before this page is closed.`)
+    UNKEPT.set(file, error.message)
   }
+  tellOf(unkeptWords())
+}
+
+function unkeptWords() {
+  if (!UNKEPT.size) return ''
+  const [file, why] = [...UNKEPT].at(-1)
+  const which = UNKEPT.size > 1 ? `${file} and ${UNKEPT.size - 1} more` : file
+  return `Not kept ${store.where}: ${which} (${why}). Take labels.csv along before this page is closed.`
 }
 
 function change(row, mark) {
@@ -87,22 +107,24 @@ function undo() {
 }
 
 function tellOf(problem) {
-  $('#problem').textContent = problem
+  for (const place of document.querySelectorAll('.problem')) place.textContent = problem
 }
 
 async function loadMarks() {
   try {
     for (const mark of await store.load()) MARKS.set(mark.file, mark)
   } catch (error) {
-    tellOf(`This browser keeps no marks (${error.message}): take labels.csv along before this page is closed.`)
+    const why = `Marks kept ${store.where} can't be read (${error.message})`
+    tellOf(`${why}: take labels.csv along before this page is closed.`)
   }
 }
 
 // Another tab has changed the marks
 async function onStorage(event) {
-  if (event.key !== store.key) return
+  if (event.key !== store.key && event.key !== null) return // null: all that was kept is gone
   MARKS.clear()
   await loadMarks()
+  showAllMarks()
 }
 
 // labels.csv, as `read_labels` reads it. No spreadsheet computes what stands in it, as by Python's `as_cell`

@@ -76,6 +76,11 @@ async function sendNow(file, what) {
   notice(isOther ? `Another tab had marked ${file}: ${wordsOf(other)}. Yours took its place.` : '')
 }
 
+// One that was taken back may be of a table that somebody wrote by hand, with other words and columns
+function sendable(mark) {
+  return {file: mark.file, label: mark.label, why: whyOf(kindOf(mark), noteOf(mark))}
+}
+
 function servedStore() {
   return {
     key: 'of the server',
@@ -87,7 +92,7 @@ function servedStore() {
       countMarks()
       return o.marks
     },
-    put: mark => send(mark.file, {put: [mark]}),
+    put: mark => send(mark.file, {put: [sendable(mark)]}),
     remove: file => send(file, {drop: [file]}),
   }
 }
@@ -104,17 +109,18 @@ async function hearOfMarks() {
 
 // Rows: those of all sets, as they come
 
+const ARRIVED = [] // rows that no list has yet
+
 async function newRows() {
-  const made = []
   for (const [name, set] of SETS) {
     while (set.taken < set.done) {
       const rows = await ask(`rows/${encodeURIComponent(name)}/${set.taken}`)
       set.taken += rows.length
       set.right += rows.filter(row => row.actual === row.predicted).length
-      made.push(...rows)
+      ARRIVED.push(...rows)
     }
   }
-  return made
+  return ARRIVED.splice(0)
 }
 
 function takeRows(rows) {
