@@ -352,8 +352,8 @@ def _pairs(a, b, k, keep):
 def _same(a, b, pairs, least):
     "Those of the candidates `pairs` that are nearly the same, each once, and how alike they are"
     def sure(i, j, f):
-        x = _tensors(a[i])
-        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), _tensors(b[j]))
+        x,y = _tensors(a[i.numpy()]),_tensors(b[j.numpy()])   # numpy takes a tensor of one index for a number
+        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), y)
     sure = torch.cat([sure(*o) for o in pairs.split(1024, 1)] or [torch.empty(0)])
     t = pd.DataFrame(pairs.T.numpy(), columns=['i','j','mirrored']).assign(mirrored=pairs[2].numpy()>0, sameness=sure.numpy())
     return t[t.sameness>=least].sort_values(['sameness','i','j'], ascending=[False,True,True]).drop_duplicates(['i','j'])
