@@ -84,11 +84,12 @@ def _names(interps, names=None):
     "What each of the runs is called"
     n = len(interps)
     a_name = lambda o: isinstance(o, str) and 0<len(o.strip())<=40 and o.isprintable()
-    ok = names is None or are(names, a_name, n, n) and len(set(names))==n
-    check_value('names', names, lambda _: ok, f'{n} different names of up to 40 characters, or None')
+    fit = lambda its: are(its, a_name, n, n) and len(set(its))==n and not any(f'actual_{o}' in its for o in its)
+    wanted = f'{n} different names of up to 40 characters, none of which is another with actual_ before it, or None'
+    check_value('names', names, lambda o: o is None or fit(o), wanted)
     if names is not None: return list(names)
     own = [as_text(getattr(vars(o.learn).get('run_path'), 'name', '')) for o in interps]
-    return own if all(map(a_name, own)) and len(set(own))==n else [chr(ord('A')+i) for i in range(n)]
+    return own if fit(own) else [chr(ord('A')+i) for i in range(n)]
 
 # %% ../nbs/21_compare.ipynb #832595af
 def _check_classes(vocabs, names):

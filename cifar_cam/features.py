@@ -112,7 +112,7 @@ def _features(learn, model, place, dl, what):
 
 # %% ../nbs/18_features.ipynb #4ad6dd74
 def _nearest(q, fs, k):
-    "The `k` of the features `fs` nearest to each of `q`: cosines and indices, the nearest first, and of equal ones the first"
+    "The `k` of the features `fs` nearest to each of `q`: cosines and indices, the nearest first; of equal ones, any"
     res,q,fs = [],F.normalize(q, dim=1),F.normalize(fs, dim=1)
     for part in q.split(max(1, 2**25//len(fs))):
         sim = part@fs.T
@@ -255,8 +255,9 @@ def _searched(self:CAMInterpretation, to, dl, q):
         place = _place_for(model, x)
         if to=='train': return [_learned_once(learn, model, place, q.shape[1])[k] for k in ('features','labels')]
         kept,crc = vars(self).setdefault('_kept_features', {}),_checksum(model)
-        if kept.get(to, [0])[0]!=crc: kept[to] = crc,*_features(learn, model, place, dl, to)
-        return kept[to][1:]
+        known,of = kept.get(to, (None,None))[:2]
+        if known!=crc or of is not dl.dataset: kept[to] = crc,dl.dataset,*_features(learn, model, place, dl, to)
+        return kept[to][2:]
 
 # %% ../nbs/18_features.ipynb #4d129acf
 @patch
@@ -272,6 +273,7 @@ def similar(self:CAMInterpretation,
     (fs,ys),names = self._searched(to, dl, q),file_names(dl, self.learn.dls.path)
     names = list(names)
     own = to=='own' or _same_pictures(self, names)
+    if len(fs)<=own: raise ValueError(f'{to} has one picture, and no other that could be like it: give another `to`')
     sims,ids = (o.tolist() for o in _nearest(q, fs, k+own))
     rows = []
     for i,ss,js in zip(idxs, sims, ids):
@@ -350,8 +352,8 @@ def _pairs(a, b, k, keep):
 def _same(a, b, pairs, least):
     "Those of the candidates `pairs` that are nearly the same, each once, and how alike they are"
     def sure(i, j, f):
-        x = _tensors(a[i])
-        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), _tensors(b[j]))
+        x,y = _tensors(a[i.numpy()]),_tensors(b[j.numpy()])   # numpy takes a tensor of one index for a number
+        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), y)
     sure = torch.cat([sure(*o) for o in pairs.split(1024, 1)] or [torch.empty(0)])
     t = pd.DataFrame(pairs.T.numpy(), columns=['i','j','mirrored']).assign(mirrored=pairs[2].numpy()>0, sameness=sure.numpy())
     return t[t.sameness>=least].sort_values(['sameness','i','j'], ascending=[False,True,True]).drop_duplicates(['i','j'])
@@ -367,8 +369,9 @@ def duplicates(self:CAMInterpretation,
     check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
     dl,train = self.dl,_plain(self.learn, self.learn.dls.train)
     ys,names,b = _labels_of(train),list(file_names(train, self.learn.dls.path)),_small(train)
-    two = _same(b, b, _pairs(b, b, k+1, lambda i,j: ys[i]!=ys[j]), least)
-    tables = [('train',two[two.i<two.j],names,ys)]
+    pairs = _pairs(b, b, k+1, lambda i,j: ys[i]!=ys[j])
+    pairs[:2] = pairs[:2].sort(0).values   # the first of two may have `k` others nearer than the second
+    tables = [('train',_same(b, b, pairs.unique(dim=1), least),names,ys)]
     if not _same_pictures(self, names):
         a = _small(dl)
         tables = [('own',_same(a, b, _pairs(a, b, k, lambda i,j: j>=0), least),self.table.file.tolist(),self.targs)]+tables
@@ -443,9 +446,19 @@ def _fold_table(learn, folds, k):
     dl = _plain(learn, learn.dls.train)
     mine = (_parts(len(dl.items), folds, 1)==k).numpy()
     vocab = class_names(learn.dls.valid)
-    labels = [str(vocab[i]) for i in _labels_of(dl).tolist()]
+    labels = [vocab[i] for i in _labels_of(dl).tolist()]   # as they are: 10 comes after 9, and '10' after '1'
     return pd.DataFrame(dict(file=list(map(str, dl.items)), label=labels, split=np.where(mine, 'valid', 'train'))),mine
 
+def _check_folds(learn, folds, vocab):
+    "`ValueError` for a class that some network could not learn"
+    ys = _labels_of(_plain(learn, learn.dls.train))
+    parts = _parts(len(ys), folds, 1)
+    lone = first(i for i in range(len(vocab)) if len(parts[ys==i].unique())<2)
+    msg = lone is not None and (f'all training pictures of the class {short_repr(vocab[lone])} are in one of {folds} parts: '
+                                'a network on the others can not learn it; give more folds, or more pictures of it')
+    if msg: raise ValueError(msg)
+
+# %% ../nbs/18_features.ipynb #dde9396f
 def _fold_settings(learn):
     "How the run of `learn` was trained, as `train_run` takes it; `ValueError` if that is not known"
     config = vars(learn).get('config') or {}
@@ -466,13 +479,15 @@ def cross_validate(
     check_args(allowed.path, out=out)
     check_args((partial(is_whole, least=2, most=20),'a whole number, 2 to 20'), folds=folds)
     learn = run if isinstance(run, Learner) else load_run(run)
-    how,res = _fold_settings(learn)|kwargs,np.full((len(learn.dls.train.items),len(class_names(learn.dls.valid))), np.nan)
+    how,vocab = _fold_settings(learn)|kwargs,list(class_names(learn.dls.valid))
+    _check_folds(learn, folds, vocab)
+    res = np.full((len(learn.dls.train.items),len(vocab)), np.nan)
     for k in range(folds):
         t,mine = _fold_table(learn, folds, k)
         part = train_run(t, Path(out)/f'{folds}-{k+1}', resume=True, **how)
         seen = CAMInterpretation.from_learner(part, 1)
-        order = {str(o): i for i,o in enumerate(part.dls.valid.items)}
-        res[mine] = seen.preds.numpy()[[order[o] for o in t.file[mine]]]
+        order,cols = {str(o): i for i,o in enumerate(part.dls.valid.items)},[list(seen.vocab).index(o) for o in vocab]
+        res[mine] = seen.preds.numpy()[[order[o] for o in t.file[mine]]][:,cols]
     return res
 
 # %% ../nbs/18_features.ipynb #2168a029
@@ -487,12 +502,17 @@ def _votes(q, fs, ys, c, k=20, own=False):
 # %% ../nbs/18_features.ipynb #85bed1ca
 _least = .95   # of labels changed at random, so many a network must have in the tenth that fits worst
 
+def _tries(n, share=.01):
+    "How many of `n` labels are changed at a time, and how many times"
+    some = max(1, round(n*share))
+    return some,min(100, max(5, 500//some))
+
 def _strength(labels, probs, quality, share=.01, seed=1):
     "Of labels changed at random, a `share` of all, the part that `quality` has in the lowest tenth of all labels"
     n,c = probs.shape
-    if c<2: return 0.
-    some,rng,found = max(1, round(n*share)),np.random.default_rng(seed),[]
-    for _ in range(min(100, max(5, 500//some))):
+    if c<2 or n<10: return 0.   # of fewer pictures there is no tenth
+    (some,times),rng,found = _tries(n, share),np.random.default_rng(seed),[]
+    for _ in range(times):
         idx,ys = rng.choice(n, some, replace=False),labels.copy()
         ys[idx] = (ys[idx]+rng.integers(1, c, some))%c
         found.append(np.isin(idx, np.argsort(quality(ys), kind='stable')[:max(some, n//10)]).mean())
@@ -506,6 +526,11 @@ def _given(probs, shape):
     if p.shape!=tuple(shape) or not np.isfinite(p).all() or (p<0).any(): raise ValueError(msg)
     return torch.from_numpy(p).float()
 
+def _is_train(interp):
+    "Are the pictures of the interpretation those that its network was trained on, in the same order?"
+    train = interp.learn.dls.train
+    return interp.dl.dataset is train.dataset or _same_pictures(interp, list(file_names(train, interp.learn.dls.path)))
+
 _rankings = *_qualities,'neighbours','combined','confident_learning'
 
 @patch
@@ -514,7 +539,9 @@ def _judged(self:CAMInterpretation, of, votes, given=None):
     c,voted = len(self.vocab),None
     if of=='own':
         probs,ys = self.preds.float() if given is None else _given(given, self.preds.shape),self.targs
-        if votes: voted = _votes(self._features_of(list(range(len(ys)))), *self._searched('train', None, self._features_of([0])), c)
+        if votes:
+            learned = self._searched('train', None, self._features_of([0]))
+            voted = _votes(self._features_of(list(range(len(ys)))), *learned, c, own=_is_train(self))
         losses = F.nll_loss(probs.clamp(min=1e-38).log(), ys, reduction='none')
         t = self.table if given is None else _table(self.vocab, self.table.file.tolist(), probs, ys, losses)
         return t,ys.numpy(),probs.numpy().astype(float),voted
@@ -540,14 +567,20 @@ def _by_cleanlab(ys, probs):
     probs = probs/probs.sum(1, keepdims=True)
     return find_label_issues(ys, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
 
-def _doubt_said(n, k, part, changed):
-    "What the examination says, in words"
-    exam = f'of {changed:,} labels changed at random, {part:.0%} were in the tenth of all labels that fits worst'
+def _doubt_said(n, wrong, k, most, part, which='whose label fits worst'):
+    "What the examination says of `n` pictures with `wrong` mistakes, of which `k` are doubtful, in words"
+    some,times = _tries(n)
+    exam = f'of {some*times:,} labels changed at random, {some:,} at a time, {part:.0%} were in the tenth of all labels that fits worst'
+    if n<10: return f'Which labels are doubtful is not said, since {n} pictures are too few to examine the network by.'
     if part<_least: return f'Which labels are doubtful is not said, since the network is too weak: {exam}.'
-    if not k: return 'No label is doubtful: there is no mistake.'
-    return (f'The {k:,} mistakes whose label fits worst, at most {n} of the pictures, are marked as doubtful. '
-            f'An examination: {exam}. That is a suspicion, not a truth.')
+    if not wrong: return 'No label is doubtful: there is no mistake.'
+    if not k: return 'No mistake is marked as doubtful.'
+    its = f'The mistake {which}, of {n:,} pictures, is' if k==1 else f'The {k:,} mistakes {which}, of {n:,} pictures {most:,} at most, are'
+    return f'{its} marked as doubtful. An examination: {exam}. That is a suspicion, not a truth.'
 
+_saw_them = ' The network was taught these labels, and may have learned wrong ones, which then fit.'
+
+# %% ../nbs/18_features.ipynb #23d56071
 @patch
 def label_issues(self:CAMInterpretation,
     of:str='own', # The pictures that the predictions are of; or 'train', judged by a classifier on features that did not see the labels
@@ -560,6 +593,7 @@ def label_issues(self:CAMInterpretation,
     msg = f'no ranking {short_repr(by)}: there is {", ".join(_rankings)}'
     if not isinstance(by, str) or by not in _rankings: raise ValueError(msg)
     check_args(or_none((partial(is_number, least=0, most=1),'a number, 0 to 1')), most=most)
+    given = probs is not None
     t,ys,probs,votes = self._judged(of, by in ('neighbours','combined'), probs)
     lone = by=='confident_learning'
     quality = _quality_of('self_confidence' if lone else by, probs, votes)
@@ -570,7 +604,9 @@ def label_issues(self:CAMInterpretation,
     n = math.ceil(most*len(t))
     part = _strength(ys, probs, quality)
     res = ranked[~ranked.correct.to_numpy(bool)].head(n if part>=_least else 0)
-    res.attrs['said'] = _doubt_said(f'{most:.1%}', len(res), part, max(1, round(.01*len(t))))
+    which = 'that cleanlab finds and whose label fits worst' if lone else 'whose label fits worst'
+    said = _doubt_said(len(t), int((~t.correct).sum()), len(res), n, part, which)
+    res.attrs['said'] = said + _saw_them*(of=='own' and not given and _is_train(self))
     return res
 
 # %% ../nbs/18_features.ipynb #f4089f39
@@ -578,6 +614,8 @@ def read_humans(
     fn # A CSV with the columns file, humans_top and perhaps mturk_given; or what this function gave
 ) -> pd.DataFrame: # Indexed by file
     "What people saw in pictures; `ValueError` for a file that does not say it"
+    known = not isinstance(fn, pd.DataFrame) or list(fn.columns)==['humans_top','given']
+    check_value('humans', fn, lambda _: known, 'a file, or what `read_humans` gave')
     if isinstance(fn, pd.DataFrame): return fn
     check_args(allowed.path, humans=fn)
     fn = at_home(fn)
@@ -590,13 +628,18 @@ def read_humans(
     given = t.get('mturk_given', pd.Series('', t.index))
     return t.assign(given=pd.to_numeric(given, errors='coerce')).set_index('file')[['humans_top','given']]
 
+# %% ../nbs/18_features.ipynb #e0f8c552
 @patch
 def people_disagree(self:CAMInterpretation,
     humans # A file, or what `read_humans` gives
 ) -> pd.DataFrame: # Pictures of `table` that people saw: other (they chose another class), refused (fewer than 3 of 5 took the label)
     "On which pictures people, too, disagree with the label"
     h = read_humans(humans)
-    t = self.table.join(h, on='file', how='inner')
+    t = self.table.join(h[h.humans_top!=''], on='file', how='inner')
+    classes = list(map(str, self.vocab))
+    odd = t.humans_top[~t.humans_top.isin(classes)]
+    msg = f"humans: they say {short_repr(first(odd))} and no class of this network, such as {classes[0]}: give what is of these classes"
+    if len(t) and len(odd)==len(t): raise ValueError(msg)
     if not len(t): raise ValueError(f'humans: none of its {len(h):,} pictures is one of these, such as {self.table.file[0]}')
     return t.assign(other=t.humans_top!=t.actual.map(str), refused=t.given<3).drop(columns=['humans_top','given'])
 

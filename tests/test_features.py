@@ -52,6 +52,21 @@ def test_planted_duplicates_are_found_and_no_others(planted):
     assert [{name(o.file),name(o.other)} for o in twice.itertuples()]==[{'020.png','050.png'}]
     assert set(twice.label)|set(twice.other_label)=={'a','b'}
 
+def test_twins_do_not_hide_a_wrong_label(tmp_path):
+    "Five of the same picture are the nearest to one another; the sixth, with another label, is found from its own side"
+    one = pieces(1, 3)[0]
+    for i,a in enumerate([one]*5+[brightened(one)]+pieces(6, 4)):
+        folder = tmp_path/'train'/('b' if i in (5,11) else 'a')
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(a).save(folder/f'{i:03}.png')
+    for label,a in zip('ab', pieces(2, 5)):
+        (tmp_path/'test'/label).mkdir(parents=True)
+        Image.fromarray(a).save(tmp_path/'test'/label/'x.png')
+    learn = resnet_learner(cifar_dls(tmp_path, bs=4), cifar_resnet18(2, width=2), Recipe(augs='none', epochs=1))
+    interp = CAMInterpretation.from_learner(learn)
+    t = interp.duplicates()
+    assert len(t) and {o.rsplit('/', 1)[1] for o in t.other}=={'005.png'} and set(t.other_label)=={'b'}
+
 def test_similar_finds_what_is_the_same(planted):
     near = planted.similar([i for i,o in enumerate(planted.table.file) if o.endswith('001.png')], k=60)
     assert len(near)==60 and near.similarity.is_monotonic_decreasing
