@@ -17,6 +17,7 @@ from .choices import page_file
 from .progress import tell, watched
 from .imports import *
 from .files import *
+from .models import *
 from .checkpoint import _checksum
 from .checkpoint import versions
 from .run import *

@@ -270,7 +270,8 @@ def started(run, *args, **kwargs):
     "`cifar-cam open`, and its address"
     env = os.environ | dict(PYTHONUNBUFFERED='1')
     command = [sys.executable, '-m', 'cifar_cam', 'open', str(run), '--no-browser', *args]
-    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, **kwargs)
+    heard = None if os.name!='posix' else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)   # who tests in the background ignores it
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, preexec_fn=heard, **kwargs)
     for line in p.stdout:
         if found := re.search('http://127.0.0.1:([0-9]+)/(.*)/', line): break
     else: raise AssertionError(p.stderr.read())

@@ -33,6 +33,7 @@ kinds = dict(
     flag = ['', 'no', 'False', 0, 1, 2.5, nan, None, [], {}, object(), b'no', np.array([True,False])],
     word = ['', 'nosuch', 5, 2.5, [], {}, object(), b'nosuch', None, np.array([1,2])],
     path = ['', 'nosuch/at/all', 0, 2.5, [], {}, object(), b'nosuch', 'a\0b', True, None],
+    texts = [0, 2.5, [], {}, object(), b'nosuch', True, None],
     fresh = [0, 2.5, [], {}, object(), b'nosuch', 'a\0b', True],    # a path that need not be there
     colour = ['', 'red', 5, (), (1,2), (nan,)*3, (None,)*3, (.5,.5,'x'), object(), {}],
     stats = [0, '', 'nosuch', (), (0,), ((0,)*3,(0,)*3), ((nan,)*3,(1,)*3), ((0,)*3,(-1,)*3), ((0,0),(1,1)), object()],
@@ -133,7 +134,7 @@ door('find_pictures', find_pictures, lambda: dict(data=W.data), data='path', n_t
      n_valid='whole?', valid_pct='pct', seed='seed')
 door('becomes', lambda **k: find_pictures(W.data).becomes(**k), dict, size='size', resize='word', n='whole')
 door('some', lambda **k: find_pictures(W.data).some(**k), dict, n_train='whole?', n_valid='whole?', seed='seed')
-door('from_cell', from_cell, lambda: dict(text="'=a"), text='path')
+door('from_cell', from_cell, lambda: dict(text="'=a"), text='texts')
 door('read_labels', read_labels, None, fn='path')
 door('add_labels', add_labels, lambda: dict(fn=W.home/'labels.csv', rows=[dict(file='a.png', label='a')]), fn='fresh', rows='rows')
 door('relabel', lambda **k: find_pictures(W.data).relabel(**k), lambda: dict(labels=right()), labels='path', new_classes='flag')

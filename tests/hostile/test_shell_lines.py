@@ -20,7 +20,7 @@ def small(*args): return ['run', '--data', '{data}', '--out', OUT, '--epochs', '
 numbers = ['0', '-1', '2.5', 'two', '', 'nan', 'inf', '1e3', '0x10', '1_000', ' ', '1 2', "1'", '½']
 bad = dict(epochs=numbers, n_train=[*numbers, '999999', '9'*40], n_valid=[*numbers, '999999'], width=[*numbers, '1025', '9'*40], bs=numbers,
     size=[*numbers, '15', '513', '9'*40], k=[*numbers, '101'], lr=['0', '-1', 'nan', 'inf', 'x', '', '1e999'],
-    seed=['-1', '2.5', 'x', '', '4294967296', '9'*40], workers=['-1', '2.5', 'x', ''], mistakes=['-1', '1001', '2.5', 'x', ''],
+    seed=['-1', '2.5', 'x', '', '4294967296', '9'*40], workers=['-1', '2.5', 'x', ''], mistakes=['-1', '2001', '2.5', 'x', ''],
     valid_pct=['0', '1', '-0.1', '2', '20%', 'nan', 'inf', '', 'x'], resize=['', 'Crop', 'fit', 'crop ', '1'],
     precision=['', 'fp7', 'FP32', '32', 'fp16 '],
     recipe=['', 'nosuch', 'Baseline', 'fast ', '{}'], method=['', 'nosuch', 'GradCAM;ls', '../x'],
