@@ -452,7 +452,8 @@ def doctor():
     print('\n'.join(f'note: {_as_option(o)}' for o in notes) or 'nothing to remark')
 
 # %% ../nbs/24_cli.ipynb #43df8dd4
-_commands = dict(run=run, train=train, explain=explain, look=look, open=open_page, compare=compare_runs, export=export, runs=runs, doctor=doctor)
+_commands = dict(run=run, train=train, explain=explain, look=look, open=open_page,
+                 compare=compare_runs, export=export, runs=runs, doctor=doctor)
 
 _usage = """usage: cifar-cam COMMAND [options]
 
