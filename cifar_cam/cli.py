@@ -377,7 +377,7 @@ def open_page(
     with sock, telling(None):
         from cifar_cam.page import RunPage
         page = RunPage(run, sock)
-        with _way_to(page.url) as way:
+        with suppress(KeyboardInterrupt), page, _way_to(page.url) as way:
             print(f'the page is at {page.url}\nCtrl-C ends it', flush=True)
             if not no_browser: _show(way)
             page.wait()
