@@ -29,7 +29,7 @@ from .maps import *
 from .maps import _scales
 from .cam import *
 from .interp import *
-from .gallery import _done, _evidence, _tile, _wrapped
+from .gallery import _done, _evidence, _nothing, _tile, _wrapped
 from .report import *
 from .report import _Strips, _gallery_json, _listed, _render, _said_of_maps, _scripts, _styles, _svg
 
@@ -433,13 +433,6 @@ def _map_column(axs, maps, layer, ims, rows, name, native):
         ax.set_xlabel(_wrapped(said, 18), fontsize=7, color='#0072B2' if r['correct_'+name] else '#D55E00')
     axs[0].set_title(_wrapped([name, f'{layer}, {"x".join(map(str, maps[layer].shape[1:]))}'], 18), fontsize=8)
 
-def _no_pictures(words):
-    "A figure that says that there is nothing to show"
-    fig,ax = plt.subplots(figsize=(6,1.5))
-    ax.text(.5, .5, words, ha='center', va='center')
-    ax.axis('off')
-    return _done(fig)
-
 # %% ../nbs/21_compare.ipynb #c1cd685d
 @patch
 def plot_cams(self:Comparison,
@@ -458,7 +451,7 @@ def plot_cams(self:Comparison,
     check_args(or_none(allowed.figsize), figsize=figsize)
     check_value('kind', kind, lambda o: o is None or isinstance(o, str) and o in _kinds[:3], "'repaired', 'new', 'common', or None")
     names,rows = [self.names[0],self._name(run)],self._most_telling(kind, run).head(k)
-    if not len(rows): return _no_pictures(f'no mistakes that are {kind or "repaired or new"} among {len(self.table):,} pictures')
+    if not len(rows): return _nothing(f'no mistakes that are {kind or "repaired or new"} among {len(self.table):,} pictures')
     maps = self._maps(rows, names, layers, method, target)
     ims = {n: self._interp(n).pictures(rows[f'idx_{n}'].tolist()) for n in names}
     cols = [(n,l) for n,m in maps.items() for l in m.layers]

@@ -135,12 +135,15 @@ def _gallery(ims, titles, ncols, figsize, title):
     return _done(fig)
 
 # %% ../nbs/17_gallery.ipynb #ce278cc9
-def _nothing(n, figsize=(6,1.5)):
-    "A figure that says that there are no mistakes"
+def _nothing(words, figsize=(6,1.5)):
+    "A figure that says that there is nothing to show"
     fig,ax = plt.subplots(figsize=figsize)
-    ax.text(.5, .5, f'no mistakes among {n:,} pictures', ha='center', va='center')
+    ax.text(.5, .5, words, ha='center', va='center')
     ax.axis('off')
     return _done(fig)
+
+@patch
+def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {len(self.table):,} pictures')
 
 @patch
 def plot_misclassified(self:CAMInterpretation,
@@ -156,7 +159,7 @@ def plot_misclassified(self:CAMInterpretation,
     check_args(allowed.flag, label_issues=label_issues)
     check_args(or_none(allowed.figsize), figsize=figsize)
     rows = self._chosen(k, idxs, by)
-    if not rows: return _nothing(len(self.table))
+    if not rows: return self._no_mistakes()
     doubtful = set(self.label_issues().idx) if label_issues else ()
     ims,titles = self.pictures([r.idx for r in rows]),[_title(r, doubtful) for r in rows]
     return _gallery(ims, titles, ncols, figsize, 'actual → predicted, and how sure the network was')
@@ -214,7 +217,7 @@ def plot_cams(self:CAMInterpretation,
     check_args(or_none(allowed.figsize), figsize=figsize)
     check_args(allowed.flag, native=native, shared_scale=shared_scale)
     rows = self._chosen(k, idxs, by)
-    if not rows: return _nothing(len(self.table))
+    if not rows: return self._no_mistakes()
     idxs,titles = [r.idx for r in rows],[_title(r) for r in rows]
     maps = self.cams(idxs, layers, method, target)
     if len(maps)>len(rows): idxs,titles = np.repeat(idxs, 2).tolist(),_two_titles(rows, maps)
@@ -236,7 +239,7 @@ def plot_mean_maps(self:CAMInterpretation,
     two = lambda o: isinstance(o, (list,tuple)) and len(o)==2
     check_value('pairs', pairs, lambda o: o is None or are(o, two), 'pairs of actual and predicted class in a list, or None')
     pairs = [o[:2] for o in self.most_confused()[:k]] if pairs is None else list(pairs)
-    if not pairs: return _nothing(len(self.table))
+    if not pairs: return self._no_mistakes()
     means = [self.mean_map(a, b, **kwargs) for a,b in pairs]
     figsize = figsize or (1.75*len(pairs)+1, 2.4)
     fig,axs = plt.subplots(1, len(pairs), figsize=figsize, layout='constrained', squeeze=False)

@@ -27,7 +27,7 @@ from .cam import _check_method
 from .interp import *
 from .interp import _at_once, _joined
 from .gallery import _done, _tile, _wrapped
-from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place, _plain, _run_once
+from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place_for, _plain, _run_once
 
 # %% ../nbs/20_look.ipynb #fbe0f5a3
 @dataclass(repr=False, eq=False)
@@ -197,7 +197,7 @@ def _neighbours_of(learn, x, k, vocab):
     "The training pictures nearest to `x`; for each, the share of validation pictures that are as far; and what shows pictures"
     with _at_rest(learn.model) as model:
         x = _as_taken(x, model)
-        with no_random(): place = _place(model, torch.cat([x[:1], torch.randn_like(x[:1])]))
+        with no_random(): place = _place_for(model, x[:1])
         q = torch.cat([_run_once(model, place, o)[1] for o in x.split(_at_once(x.shape[-2:]))])
         own = _learned_once(learn, model, place, q.shape[1])
     sims,ids = _nearest(q, own['features'], k)

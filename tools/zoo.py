@@ -446,7 +446,7 @@ def with_weights(lib, name, s, make, kind, seed):
     try:
         faults = list(judged(measured(net, x, row)))
         row['outcome'] = f"wrong: {'; '.join(faults)}" if faults else 'sound'
-    except Exception as e:
+    except Exception as e:   # of anybody's network: a row says which, and counts against us unless it is a refusal
         row['outcome'] = said(e, row)
         if row['outcome'].startswith('error'): row['where'] = traceback.format_exc()[-1500:]
     if isinstance(net, Logits): row['bare'] = bare(net.net, x, row)
@@ -472,7 +472,7 @@ def child(conn, *args):
     resource.setrlimit(resource.RLIMIT_DATA, (12*2**30,)*2)
     torch.set_num_threads(1)
     try: conn.send(examined(*args))
-    except Exception as e:
+    except Exception as e:   # of anybody's network, or its library: the row says that it was not measured
         conn.send(dict(outcome=f'not measured: {type(e).__name__}: {str(e)[:200]}', where=traceback.format_exc()[-1500:]))
 
 def apart(args, limit):

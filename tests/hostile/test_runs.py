@@ -178,7 +178,7 @@ def listing(folder):
 def answer(f):
     "The result of `f()`, and what is wrong with its error, if there is one"
     try: return f(),None,''
-    except Exception as e:
+    except Exception as e:   # of any kind: which kinds are a fault is what is judged
         fault = fault_of(e)
         return None,fault,f'{type(e).__name__}: {str(e)[:600]}'
 

@@ -60,7 +60,7 @@ def is_own(e):
 def refusal(f, *args, **kwargs):
     "The words in which cifar_cam refuses something"
     try: f(*args, **kwargs)
-    except Exception as e:
+    except Exception as e:   # of any kind: one that is not in our own words fails
         assert is_own(e), f"{type(e).__name__}, not cifar_cam's own: {words(e)}"
         return Said(words(e))
     raise AssertionError('nothing was refused')
@@ -90,7 +90,7 @@ def look(c):
                 agree(got, want)
                 pairs += 1
                 if isinstance(got, Said): said.append(got)
-    except Exception as e:
+    except Exception as e:   # of any kind: what is not a refusal in our own words is told as not holding
         if is_own(e) and c.why in words(e): return 'refused',words(e)
         return 'does not hold',isinstance(e, AssertionError) and c.why or f'{type(e).__name__}: {words(e)}'
     if not pairs: return 'does not hold','nothing was compared'
