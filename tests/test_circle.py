@@ -38,9 +38,9 @@ def ranks(interp, wrong):
         print(f'{k}: of the first {n}, {hits[:n].sum()} are wrong; of the first {2*n}, {hits[:2*n].sum()} of {n} are found')
     return by
 
-def mark(browser, run, looked, wrong, classes):
+def mark(browser, run, looked, wrong, classes, limit=120):
     "Look at pictures on the page of a run, and say what they are"
-    its,until = open_run(run),time.time()+120
+    its,until = open_run(run),time.time()+limit
     try:
         while not its.desk.features and time.time()<until: time.sleep(.05)   # all pictures have been predicted, and more
         tab = browser.new_page()
@@ -53,6 +53,7 @@ def mark(browser, run, looked, wrong, classes):
             tab.click('#keep')
         while len(read_labels(run/'labels.csv'))<len(looked) and time.time()<until: tab.wait_for_timeout(50)
         tab.close()
+        assert time.time()<until, f'not done in {limit} s'
     finally: its.close()
 
 def there(folder): return sorted((str(o), o.stat().st_mtime_ns) for o in folder.rglob('*'))
