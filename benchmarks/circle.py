@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.script import call_parse
 from playwright.sync_api import sync_playwright
+from sklearn.metrics import average_precision_score
 from cifar_cam.checkpoint import hardware, versions
 from cifar_cam.compare import compare
 from cifar_cam.files import cifar10_path, cifar10_vocab
@@ -49,9 +50,8 @@ def rankings(learn):
 def figures(wrong, scores):
     "Precision among the first, as many as are wrong and twice as many, and the share of the wrong ones that is found there"
     first,n = wrong[np.argsort(scores, kind='stable')],int(wrong.sum())
-    precise = np.cumsum(first)/np.arange(1, len(first)+1)
     its = {f'first {k:,}': dict(precision=float(first[:k].mean()), recall=float(first[:k].sum()/n)) for k in (n//5, n, 2*n)}
-    return its | dict(average_precision=round(float(precise[first].mean()), 4))
+    return its | dict(average_precision=round(average_precision_score(wrong, -scores), 4))
 
 @call_parse
 def main(
@@ -60,7 +60,7 @@ def main(
     width:int=16 # Of each network
 ):
     "Plant, find, mark, train again, compare"
-    start,out = time.time(),Path(out or tempfile.mkdtemp())
+    out = Path(out or tempfile.mkdtemp())
     table,truth = planted(cifar10_path())
     how = dict(recipe=recipe('fast', epochs=epochs), width=width, seed=seed, resume=True)
     learn = train_run(table, out/'before', **how)
@@ -80,7 +80,7 @@ def main(
     res = dict(n_train=n_train, n_test=len(after.dls.valid_ds), wrong=len(truth), epochs=epochs, width=width, seed=seed, recipe='fast',
         marked=len(looked), put_right=after.dls.source['labels_used']['changed'], rankings=found,
         accuracy=its.accuracy.round(4).tolist(), gain={k: float(its.iloc[1][k]) for k in ('difference','from_','to','p','repaired','new')},
-        seconds=round(time.time()-start), hardware=f'{hardware(after.dls.device)}, beside other work', versions=versions(),
+        hardware=f'{hardware(after.dls.device)}, beside other work', versions=versions(),
         date=time.strftime('%Y-%m-%d'))
     text = json.dumps(res, indent=1)
     (here/'results'/'circle.json').write_text(text + '\n')
