@@ -86,7 +86,7 @@ def test_completion(tmp_path):
 
 def test_page(tmp_path, monkeypatch, capsys):
     "What the Shell page says of wrong lines is what is answered"
-    nb = json.loads((Path(__file__).parent.parent/'nbs'/'24_cli.ipynb').read_text(encoding='utf-8'))
+    nb = json.loads((Path(__file__).parent.parent/'nbs'/'25_cli.ipynb').read_text(encoding='utf-8'))
     text = ''.join(next(o['source'] for o in nb['cells'] if '$ cifar-cam trian' in ''.join(o['source'])))
     said = re.findall(r'^\$ cifar-cam (.*)\n(cifar-cam: .*)$', text, re.M)
     assert len(said)>4
