@@ -11,6 +11,7 @@ from .recipe import *
 from .checkpoint import *
 from .learner import *
 from .run import *
+from .pretrained import *
 from .classes import *
 from .trace import *
 from .maps import *

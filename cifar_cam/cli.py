@@ -329,8 +329,9 @@ def explain(
 # %% ../nbs/25_cli.ipynb #47c2815f
 @call_parse
 def look(
-    run:str, # A run folder, as run or train wrote it
-    files:Annotated[str, dict(nargs='+')], # Pictures, or folders of them; clipboard: what was copied
+    run:str, # A run folder, as run or train wrote it; with --pretrained, a picture
+    files:Annotated[str, dict(nargs='*')], # Pictures, or folders of them; clipboard: what was copied
+    pretrained:store_true=False, # Look with the network that comes with the package, trained on CIFAR-10, and with no run
     k:_k=5, # Training pictures to find for each
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps, one that can set a class against another
@@ -338,9 +339,14 @@ def look(
     json:store_true=False # Print a line of JSON a picture, in place of text
 ):
     "What a network says of new pictures: classes, maps, and the training pictures that are nearest"
-    _check_maps(method, 'contrast', _layers(layers), _vocab(run))
+    if pretrained: files = [run, *files]
+    msg = f'{run} is all that is given: give a run folder and pictures, or pictures and `pretrained`'
+    if not files: raise ValueError(msg)
+    _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
     from cifar_cam.look import look_run
-    res = look_run(run, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
+    from cifar_cam.pretrained import pretrained_cifar10
+    learn = pretrained_cifar10() if pretrained else run
+    res = look_run(learn, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
     print(res.to_json() if json else res)
     if out and not json: print(f'the figure is in {out}')
 
@@ -499,7 +505,7 @@ def _options(f):
 def _parsed(name, args):
     "The arguments of the command `name`, by name; `CliError` for what it does not have"
     f = _commands[name].__wrapped__
-    kw,more = _parser(name).parse_known_args(args)
+    kw,more = _parser(name).parse_known_intermixed_args(args)   # pictures may stand on both sides of options
     odd = more[0].partition('=')[0][:60] if more else ''
     what = f'no option {odd}:{nearest(odd, _options(f))}' if odd[:1]=='-' else f'{odd!r} is too much:'
     if more: raise CliError(f'{what} `cifar-cam {name} --help` lists what there is')

@@ -19,6 +19,7 @@ from .data import *
 from .models import *
 from .run import *
 from .run import _read_weights
+from .pretrained import _stand_in
 from .classes import *
 from .trace import *
 from .maps import *
@@ -239,22 +240,13 @@ def look(self:Learner,
     return Looked(names, _class_table(names, probs, vocab), nearest, farther, n, maps, seen, why, show)
 
 # %% ../nbs/21_look.ipynb #bb83f95e
-def _stand_in(run):
-    "`DataLoaders` with the transforms of a run whose data is gone, and one white picture"
-    about = _read_weights(Path(run)/'model.safetensors')[1]
-    check_args(allowed.size, size=about['size'])
-    check_args(allowed.stats, stats=about['stats'])
-    size,vocab,resize = about['size'],list(map(str, about['vocab'])),run_config(run)['data'].get('resize', 'crop')
-    white = RGBImage(Image.new('RGB', (size,size), 'white'))
-    dsets = Datasets([white], [[RGBImage.create],[lambda o: vocab[0], Categorize(vocab, sort=False)]], splits=[[0],[0]])
-    return dsets.dataloaders(bs=1, num_workers=0, device=default_device(), after_item=[Square(size, resize), ToTensor],
-        after_batch=[IntToFloatTensor, Normalize.from_stats(*about['stats'])])
-
 def _load_for_look(run):
     "The learner of a run; where its data is gone, `no_data` says why"
     try: return load_run(run)
     except (OSError, ValueError) as e:
-        try: learn = load_run(run, dls=_stand_in(run))
+        try:
+            about,resize = _read_weights(Path(run)/'model.safetensors')[1],run_config(run)['data'].get('resize', 'crop')
+            learn = load_run(run, dls=_stand_in(about, resize))
         except Exception: raise e from None   # of the run itself, whatever it is
         vars(learn)['no_data'] = str(e)
         return learn
