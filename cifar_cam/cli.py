@@ -1,4 +1,4 @@
-"""`cifar-cam run`, `train`, `explain`, `runs` and `doctor`: the whole job from the command line
+"""`cifar-cam run`, `explain`, `look`, `open` and the others: the whole job from the command line, and what it prints
 
 Docs: https://OWNER.github.io/cifar_cam/cli.html.md"""
 

@@ -134,7 +134,7 @@ def _plot_bars(ax, names, probs):
 def _plot_one(self:Looked, sub, i, overlays, near, shape):
     "Picture `i` in a part of a figure: the picture, bars, `overlays` of its maps, and pictures that are `near`"
     sub.set_facecolor('white')
-    grid = sub.add_gridspec(2, 2+shape, width_ratios=[2.1,2.1]+[1]*shape)
+    grid = sub.add_gridspec(1 if near is None else 2, 2+shape, width_ratios=[2.1,2.1]+[1]*shape)
     t = self.table[self.table.picture==i].head(5)
     _tile(sub.add_subplot(grid[:,0]), self.pictures[i], _wrapped([Path(self.files[i]).name], 34))
     _plot_bars(sub.add_subplot(grid[:,1]), list(map(as_text, t['class'])), list(t.prob))
@@ -163,7 +163,7 @@ def show(self:Looked,
     n,k = min(n, len(self)),0 if self.farther is None else min(self.nearest['rank'].max(), 10)
     overlays = {k: self.maps.overlay(self.pictures, k, native=native) for k in self.maps.layers}
     shape = max(len(overlays), k)
-    fig = plt.figure(figsize=figsize or (4.6+1.05*shape, 3.1*n), layout='constrained')
+    fig = plt.figure(figsize=figsize or (4.6+1.05*shape, (3.1 if k else 2.3)*n), layout='constrained')
     for i,sub in enumerate(fig.subfigures(n, 1, squeeze=False).flat):
         ids = [] if self.farther is None else self.nearest[self.nearest.picture==i]['index'].tolist()[:k]
         self._plot_one(sub, i, overlays, self.near(ids) if ids else None, shape)

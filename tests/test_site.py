@@ -260,7 +260,8 @@ def test_sidebar_has_all_pages_in_order(page, pages, host):
     assert page.locator(f'nav a[href="{cfg.git_url}"]').is_visible()
 
 HANGING = """[...document.querySelectorAll('main > *, main section > *, main img, main pre')]
-    .filter(o => o.getBoundingClientRect().right>innerWidth).map(o => o.outerHTML.slice(0, 200))"""
+    .filter(o => !o.closest('.wide') && o.getBoundingClientRect().right>innerWidth).map(o => o.outerHTML.slice(0, 200))"""
+SMALL = "[...document.querySelectorAll('.wide > img')].filter(o => o.getBoundingClientRect().width<500).map(o => o.src)"
 DRAWN = "[...document.images].every(o => o.complete && o.naturalWidth>0 || o.src.startsWith('https:'))"
 
 CONTRAST = """() => {
@@ -293,7 +294,8 @@ def test_looks(browser, host, name, scheme, width):
     page.goto(f'{host}{name}.html')
     ground = page.evaluate('getComputedStyle(document.body).backgroundColor')
     assert ground==dict(light='rgb(255, 255, 255)', dark='rgb(33, 37, 41)')[scheme]
-    assert not page.evaluate(HANGING)
+    assert not page.evaluate(HANGING) and not page.evaluate(SMALL)
+    assert page.evaluate('document.documentElement.scrollWidth')<=width   # what is wide is moved by itself
     assert page.evaluate(DRAWN)
     assert not page.evaluate(CONTRAST)
     page.close()

@@ -54,7 +54,8 @@ class NbdevSite(Site):
         (self.root/fn).write_bytes(data)
         self.resources.add(fn)
         src = rel(fn, page)
-        return f'<a href="{src}" class="figure-link"><img {m[1]}src="{src}"{m[3]}></a>'
+        wide = ' wide' if int.from_bytes(data[16:20], 'big')>=1000 else ''   # the width in a PNG's head
+        return f'<a href="{src}" class="figure-link{wide}"><img {m[1]}src="{src}"{m[3]}></a>'
 
 def example(folder):
     "Begin a run of the shell's on the digits, a small one; what it leaves is the report that the site shows"
