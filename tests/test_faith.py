@@ -1,5 +1,5 @@
 "The page of faithfulness says of real mistakes what the record of benchmarks/faith.py has, whatever is in it, and if there is none."
-import json, os, random, re
+import json, random, re
 from pathlib import Path
 
 import pytest
@@ -73,8 +73,9 @@ def network(seed, base):
         return its | {k: figures(rng, base) for k in measures} | own
     maps = [one(m, l) for l in layers for m in methods if m!='fullgrad'] + [one('fullgrad', 'input')]
     controls = [dict(method='blob', layer=None), *(dict(method='random', layer=l) for l in (*layers, 'input'))]
-    return dict(arch=dict(name='resnet18', width=32), epochs=9, sha256=f'{seed:064}', accuracy=.91234, n_test=10_000, mistakes=877, n=200, seed=1,
-                mosaics=9, hardware='CPU', jobs=2, maps=maps, controls=[o|{k: figures(rng, -.1) for k in measures} for o in controls])
+    its = dict(arch=dict(name='resnet18', width=32), epochs=9, sha256=f'{seed}'*64, accuracy=.91234, n_test=10_000, mistakes=877)
+    controls = [o|{k: figures(rng, -.1) for k in measures} for o in controls]
+    return its | dict(n=200, seed=1, mosaics=9, hardware='CPU', jobs=2, maps=maps, controls=controls)
 
 @pytest.mark.parametrize('bases', [(), (.02,), (.02,0.), (-.5,)])
 def test_page_of_any_record(bases, tmp_path):
