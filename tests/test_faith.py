@@ -83,7 +83,6 @@ def test_page_of_any_record(bases, tmp_path):
     nets = dict(zip(('pretrained','step20'), map(network, (1,2), bases)))
     if nets: (tmp_path/'faith.json').write_text(json.dumps(nets))
     text,n = page_of(tmp_path/'faith.json')
-    if not nets: return MISSING in text and n==0
-    assert MISSING not in text and n==5
+    assert (MISSING in text)==(not nets) and n==5*bool(nets)
     agree(text, nets)
     assert ('none of them beats the blob' in text)==(bases==(-.5,)) and ('On both networks' in text)==(len(bases)==2)
