@@ -113,13 +113,14 @@ def main(
     out:str=str(here/'results/faith.json') # JSON file
 ):
     "Measure"
-    from cifar_cam.all import cam_class, cam_methods, find_layers, hardware, stages, torch, unwrap, versions
+    from cifar_cam.all import cam_class, cam_methods, find_layers, hardware, mosaics as squares, stages, torch, unwrap, versions
     t0 = time.perf_counter()
     methods = [cam_class(o).__name__.lower().replace('_', '') for o in methods.split(',')] if methods else list(cam_methods().index)
     learn,interp,ids = mistakes(run, data, n, seed)
     model = unwrap(learn).eval()
     layers = list(find_layers(model, layers.split(','))) if layers else list(stages(model))[1:]
     x,ts = interp.inputs(ids).cpu().as_subclass(torch.Tensor),interp.decoded[ids].tolist()
+    squares(x, ts, 1, seed)   # can there be any?
     todo = [(o,[m for m in methods if m!='fullgrad']) for o in reversed(layers)] + [(whole,['fullgrad'])]*('fullgrad' in methods)
     todo = [o for o in todo if o[1]]
     f = partial(one_layer, model, x, ts, seed, mosaics, n_random, max(1, torch.get_num_threads()//jobs))
