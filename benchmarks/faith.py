@@ -1,6 +1,6 @@
 """Which methods, at which layers, beat a blob in the middle of the picture, on mistakes of a network, and by which measure
 
-    python benchmarks/faith.py --run RUN [--name NAME] [--data DIR] [--n 200] [--seed 1] [--methods A,B] [--layers C,D] [--out FILE]
+    python benchmarks/faith.py [--run RUN] [--name NAME] [--data DIR] [--n 200] [--seed 1] [--methods A,B] [--layers C,D] [--out FILE]
 
 `n` mistakes of the network's test pictures are drawn at random, and each method's maps, for the class that was predicted, are made at each
 layer. Each map that is there (`ok`) is measured by all that `faithfulness` measures, and so is a centred blob, on the same pictures: the
@@ -75,8 +75,9 @@ def one_layer(model, x, ts, seed, mosaics, n_random, threads, job):
 
 def mistakes(run, data, n, seed):
     "The learner, its pictures, and which of its mistakes were drawn"
-    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, digits_path, load_run, np
-    learn = load_run(run, cifar_dls(digits_path() if data=='digits' else cifar10_path(data)) if data else None)
+    from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, digits_path, load_run, np, pretrained_cifar10
+    dls = cifar_dls(digits_path() if data=='digits' else cifar10_path(data or None)) if data or not run else None
+    learn = load_run(run, dls) if run else pretrained_cifar10(dls)
     interp = CAMInterpretation.from_learner(learn)
     wrong = interp.misclassified().idx.sort_values().to_numpy()
     ids = np.sort(np.random.default_rng(seed).choice(wrong, min(n, len(wrong)), replace=False)).tolist()
@@ -86,8 +87,8 @@ def mistakes(run, data, n, seed):
 def about(learn, interp, run):
     "What is known of a network"
     c = learn.config
-    sha = hashlib.sha256((Path(run)/'model.safetensors').read_bytes()).hexdigest()
-    return dict(arch=c['arch'], recipe=c['recipe'], epochs=c['epochs_done'], sha256=sha,
+    sha = hashlib.sha256((Path(run)/'model.safetensors').read_bytes()).hexdigest() if run else c['sha256']
+    return dict(arch=c['arch'], recipe=c['recipe'], epochs=sum(o['epochs_done'] for o in c['fits']), sha256=sha,
         accuracy=float(interp.table.correct.mean()), n_test=len(interp.table), mistakes=int((~interp.table.correct).sum()))
 
 def keep(out, name, res):
@@ -100,7 +101,7 @@ def keep(out, name, res):
 
 @call_parse
 def main(
-    run:str='', # A run folder
+    run:str='', # A run folder; by default the network that comes with the package
     name:str='pretrained', # What the network is called in FILE
     data:str='', # A folder or archive, or digits; by default where the run had it from
     n:int=200, # Mistakes

@@ -12,8 +12,8 @@ from safetensors.torch import save as tensors_to_bytes
 from cifar_cam.all import *
 from cifar_cam.run import _read_weights
 
-own = Recipe(48, 128, lr=.2, nesterov=True, wd=5e-4, bias_lr=8, schedule='one_cycle', sizes=((14,16),(14,24),(20,32)), augs='cutout', crop=4,
-             label_smoothing=.1)
+own = Recipe(48, 128, lr=.2, nesterov=True, wd=5e-4, bias_lr=8, schedule='one_cycle', sizes=((14,16),(14,24),(20,32)),
+             augs='cutout', crop=4, label_smoothing=.1)
 home = Path(__file__).resolve().parent.parent/'cifar_cam'/'weights'
 
 data_copy = 'CIFAR-10 (Krizhevsky 2009) as JPEG files of quality 75, which is slightly harder than the original'
@@ -24,12 +24,12 @@ of 32x32 pixels, and what a photo has in finer detail it does not see; it was tr
 right; CIFAR-10 was collected from the web, has wrong labels, and has pictures that are in both of its halves. It was not looked at for
 fairness, and not hardened against pictures that are made to deceive it.'''
 
-def in_words(fit):
+def in_words(fit, seed):
     "What a fit did, as a sentence"
-    r,g = fit['recipe'],fit['optimiser']
-    parts = ', '.join(f'{px} pixels for {n}' for n,px in r['sizes'])
-    return (f'{fit["epochs_done"]} epochs of all {fit["n_train"]:,} training pictures ({parts}) with SGD by one cycle, batches of {r["bs"]}, '
-        f'learning rate {r["lr"]} at its peak, weight decay {r["wd"]}, label smoothing {r["label_smoothing"]}, {r["augs"]}')
+    r = fit['recipe']
+    parts = ', '.join(f'{n} of {px} pixels' for n,px in r['sizes'])
+    return (f'{fit["epochs_done"]} epochs of all {fit["n_train"]:,} training pictures ({parts}), SGD, one cycle, batches of {r["bs"]}, '
+        f'learning rate {r["lr"]} at its peak, weight decay {r["wd"]}, label smoothing {r["label_smoothing"]}, cut-out; seed {seed}')
 
 def write(learn):
     "Weights and card of the network of `learn`; the card without what is measured"
@@ -40,7 +40,7 @@ def write(learn):
     card = {k: c[k] for k in ('arch','recipe','vocab','augs','fits','versions','hardware','selection')} | dict(
         parameters=sum(p.numel() for p in learn.model.parameters()), bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
         data={k: src[k] for k in ('n_train','n_valid','size','stats','seed','fingerprint')}, data_copy=data_copy,
-        trained='; '.join(map(in_words, c['fits'])) + f'; seed {src["seed"]}') | {'for': ' '.join(use.split()), 'not_for': ' '.join(not_for.split())}
+        trained=in_words(c['fits'][0], src['seed'])) | {'for': ' '.join(use.split()), 'not_for': ' '.join(not_for.split())}
     home.mkdir(exist_ok=True)
     (home/'cifar10.safetensors').write_bytes(data)
     return card
