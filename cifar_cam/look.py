@@ -163,7 +163,7 @@ def show(self:Looked,
     n,k = min(n, len(self)),0 if self.farther is None else min(self.nearest['rank'].max(), 10)
     overlays = {k: self.maps.overlay(self.pictures, k, native=native) for k in self.maps.layers}
     shape = max(len(overlays), k)
-    fig = plt.figure(figsize=figsize or (4.6+1.05*shape, (3.1 if k else 2.3)*n), layout='constrained')
+    fig = plt.figure(figsize=figsize or (4.6+1.05*shape, (3.1 if k else 2.8)*n), layout='constrained')
     for i,sub in enumerate(fig.subfigures(n, 1, squeeze=False).flat):
         ids = [] if self.farther is None else self.nearest[self.nearest.picture==i]['index'].tolist()[:k]
         self._plot_one(sub, i, overlays, self.near(ids) if ids else None, shape)
