@@ -8,7 +8,7 @@ layer. Each map that is there (`ok`) is measured by all that `faithfulness` meas
 measured on mosaics of these pictures, a blob's being 0.5, `randomisation` on the first `n_random` of them. Neither is measured of
 ScoreCAM and AblationCAM, which ask the network once for each channel of each picture. Maps that are the same to a ten thousandth of their
 range, as HiResCAM's and Grad-CAM's at the last stage are, are measured once. FILE keeps the records of other names; nbs/16_faith.ipynb
-shows those in which all methods are. With 200 mistakes, a ResNet18 of width 32 takes about 25 minutes of two cores.
+shows those in which all methods are.
 """
 import hashlib, json, re, time
 from concurrent.futures import ProcessPoolExecutor
