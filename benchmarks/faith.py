@@ -6,8 +6,9 @@
 layer. Each map that is there (`ok`) is measured by all that `faithfulness` measures, and so is a centred blob, on the same pictures: the
 `lead` is the mean of the differences, picture by picture, positive where the map is better, and its standard error is theirs. `focus` is
 measured on mosaics of these pictures, a blob's being 0.5, `randomisation` on the first `n_random` of them. Neither is measured of
-ScoreCAM and AblationCAM, which ask the network once for each channel. Maps that are the same to a ten thousandth of their range, as
-HiResCAM's and Grad-CAM's at the last stage are, are measured once. FILE keeps the records of other names.
+ScoreCAM and AblationCAM, which ask the network once for each channel of each picture. Maps that are the same to a ten thousandth of their
+range, as HiResCAM's and Grad-CAM's at the last stage are, are measured once. FILE keeps the records of other names; nbs/16_faith.ipynb
+shows those in which all methods are.
 """
 import hashlib, json, re, time
 from concurrent.futures import ProcessPoolExecutor
@@ -68,7 +69,8 @@ def one_layer(model, x, ts, seed, mosaics, n_random, threads, job):
     rows = []
     for k,m in many.items():
         ok = np.array(m.status[layer])=='ok'
-        row = dict(method=k, layer=layer, same_as=None if same[k]==k else same[k], n=int(ok.sum()), ok=float(ok.mean()), ms=round(m.ms, 2))
+        row = dict(method=k, layer=layer, same_as=None if same[k]==k else same[k])
+        row |= dict(n=int(ok.sum()), ok=round(float(ok.mean()), digits), ms=round(m.ms, 2))
         rows.append(row | by(same[k], ok) | more(np, model, x, m, layer, seed, mosaics, n_random))
     print(f'{layer}: measured, {len(set(same.values()))} maps of {len(many)} differ', flush=True)
     return rows,dict(method='random', layer=layer) | by('random'),dict(method='blob', layer=None) | by('blob')
