@@ -32,7 +32,7 @@ def _stand_in(about, resize='crop'):
 
 # %% ../nbs/11_pretrained.ipynb #3129f592
 _weights = files('cifar_cam')/'weights'
-_no_pictures = 'its training pictures did not come with the network: `pretrained_cifar10(cifar_dls(cifar10_path()))` reads them'
+_no_pictures = 'the network came without them, and `pretrained_cifar10(cifar_dls(cifar10_path()))` reads them'
 
 def pretrained_cifar10(
     dls:DataLoaders=None # CIFAR-10, as `cifar_dls(cifar10_path())` reads it; None: no pictures, which is enough to look at new ones
