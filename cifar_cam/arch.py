@@ -175,10 +175,10 @@ def create_model(
     if full=='resnet18':
         model = cifar_resnet18(n_out, width, dropout)
         if sd is not None: load_weights(model, sd, weights)
-        return model
-    size = ifnone(size, its['size'])
-    model,head = _made(full, n_out, size, pretrained and sd is None, sd)
-    model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained and sd is None))
+    else:
+        size = ifnone(size, its['size'])
+        model,head = _made(full, n_out, size, pretrained and sd is None, sd)
+        model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained and sd is None))
     if sd is not None: model.arch['weights'] = Path(weights).name
     return model
 
@@ -191,11 +191,12 @@ def model_from_arch(
     full = arch_name(arch.get('name'))
     lost = first(o for o in ('n_out', *(('width','dropout') if full=='resnet18' else ('size','head'))) if o not in arch)
     if lost: raise ValueError(f'arch says nothing of {lost}: give what `create_model` left as the model\'s `arch`')
-    if full=='resnet18': return cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
-    check_args(allowed.whole, n_out=arch['n_out'])
-    check_args(allowed.size, size=arch['size'])
-    check_value('head', arch['head'], lambda o: o in ('own','fastai'), "'own' or 'fastai'")
-    model,_ = _made(full, arch['n_out'], arch['size'], False, None, arch['head'])
+    if full=='resnet18': model = cifar_resnet18(**{k: arch[k] for k in ('n_out','width','dropout')})
+    else:
+        check_args(allowed.whole, n_out=arch['n_out'])
+        check_args(allowed.size, size=arch['size'])
+        check_value('head', arch['head'], lambda o: o in ('own','fastai'), "'own' or 'fastai'")
+        model,_ = _made(full, arch['n_out'], arch['size'], False, None, arch['head'])
     model.arch = arch
     return model
 

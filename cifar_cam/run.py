@@ -28,6 +28,7 @@ from .data import *
 from .models import *
 from .models import _check_fit
 from .arch import *
+from .arch import _own_weights
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .checkpoint import *
@@ -355,8 +356,10 @@ def _repr_html_(self:_Learner):
 # %% ../nbs/10_run.ipynb #ee22ea19
 def _check_weights(out, r, arch, **kwargs):
     "`ValueError` if the network can't be made, or if there is no room for what it and the recipe `r` need, on the disk or in memory"
-    with torch.device('meta') if arch=='resnet18' and not kwargs.get('weights') else no_random():   # on meta it takes none
-        model = create_model(arch, 2, **kwargs)
+    weights,n_out = kwargs.get('weights'),2
+    if arch=='resnet18' and weights: n_out = len(_own_weights(weights).get('linear.bias', [0,0]))   # whose last layer is kept
+    with torch.device('meta') if arch=='resnet18' and not weights else no_random():   # on meta it takes none
+        model = create_model(arch, n_out, **kwargs)
     n = 4*sum(p.numel() for p in model.parameters())
     _check_memory(n, default_device(), r.momentum>0)
     _check_room(Path(out or 'runs'), n)
@@ -440,9 +443,8 @@ def _network(arch, size, width, pretrained, weights):
 
 def _called(arch, pretrained, weights, width, **kwargs):
     "The network in words"
-    if arch=='resnet18': return f'a ResNet18 of width {width}'
-    source = weights or "the library" if pretrained or weights else None
-    return f'{arch} from weights of {source}' if source else arch
+    name,source = f'a ResNet18 of width {width}' if arch=='resnet18' else arch,weights or ('the library' if pretrained else None)
+    return f'{name} from weights of {source}' if source else name
 
 # %% ../nbs/10_run.ipynb #e193336c
 def _check_rank():
