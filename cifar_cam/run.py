@@ -342,7 +342,8 @@ def _of_run(self:_Learner):
     es,model = self.history.epochs,type(get_model(self.model)).__name__
     acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es else None
     data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
-    res = dict(accuracy=acc, data=data, model=model, epochs=len(es), precision=own.get('precision'), run=own.get('run_path'))
+    done = max(len(es), sum(o.get('epochs_done', 0) for o in self.history.fits))   # also of what it began with
+    res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=own.get('precision'), run=own.get('run_path'))
     return {k: str(v) for k,v in res.items() if v is not None}
 
 @patch
