@@ -78,8 +78,8 @@ def one_layer(model, x, ts, seed, mosaics, n_random, threads, job):
 def mistakes(run, data, n, seed):
     "The learner, its pictures, and which of its mistakes were drawn"
     from cifar_cam.all import CAMInterpretation, cifar10_path, cifar_dls, digits_path, load_run, np, pretrained_cifar10
-    dls = cifar_dls(digits_path() if data=='digits' else cifar10_path(data or None)) if data or not run else None
-    learn = load_run(run, dls) if run else pretrained_cifar10(dls)
+    dls = cifar_dls(digits_path() if data=='digits' else cifar10_path(data)) if data and run else None
+    learn = load_run(run, dls) if run else pretrained_cifar10(cifar10_path(data or None))
     interp = CAMInterpretation.from_learner(learn)
     wrong = interp.misclassified().idx.sort_values().to_numpy()
     ids = np.sort(np.random.default_rng(seed).choice(wrong, min(n, len(wrong)), replace=False)).tolist()

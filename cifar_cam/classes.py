@@ -83,10 +83,11 @@ def check_labels(
     dl, # A loader
     vocab=None # Names of the classes, where they are given: labels may be floats then, as 0. and 1. are
 ):
-    "`ValueError` unless each picture has one label, which is a class"
+    "`ValueError` unless each picture has one label, which is a class; `FileNotFoundError` where a white picture stands in for all"
     check_args(allowed.loader, dl=dl)
     msg = 'the data is a stream: give a data set with a length, whose pictures have indices'
     if not hasattr(dl.dataset, '__len__'): raise ValueError(msg)
+    if why := getattr(dl.dataset, 'no_pictures', ''): raise FileNotFoundError(f'there are no pictures: {why}')
     if not len(dl.dataset): raise ValueError('the data has no pictures: give some')
     b = dl.new(bs=1, num_workers=0).one_batch()
     msg = f'a batch is a {type(b).__name__}: expected a tuple of pictures and labels'

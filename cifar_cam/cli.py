@@ -340,7 +340,7 @@ def look(
 ):
     "What a network says of new pictures: classes, maps, and the training pictures that are nearest"
     if pretrained: files = [run, *files]
-    msg = f'{run} is all that is given: give a run folder and pictures, or pictures and `pretrained`'
+    msg = f'there is only {run}: give a run folder and pictures, or pictures and `pretrained`'
     if not files: raise ValueError(msg)
     _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
     from cifar_cam.look import look_run
@@ -505,7 +505,8 @@ def _options(f):
 def _parsed(name, args):
     "The arguments of the command `name`, by name; `CliError` for what it does not have"
     f = _commands[name].__wrapped__
-    kw,more = _parser(name).parse_known_intermixed_args(args)   # pictures may stand on both sides of options
+    p = _parser(name)   # pictures may stand on both sides of options
+    kw,more = (p.parse_known_args if '--' in args else p.parse_known_intermixed_args)(args)
     odd = more[0].partition('=')[0][:60] if more else ''
     what = f'no option {odd}:{nearest(odd, _options(f))}' if odd[:1]=='-' else f'{odd!r} is too much:'
     if more: raise CliError(f'{what} `cifar-cam {name} --help` lists what there is')

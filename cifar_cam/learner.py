@@ -39,10 +39,18 @@ class _Learner(Learner):
         if kinds: raise ValueError(msg)
         super().freeze_to(n)
     def check_batches(self):
-        "`ValueError` if the training loader gives no batch, so that nothing would be learned"
+        "An error if there are no pictures, or if the training loader gives no batch, so that nothing would be learned"
+        self.check_pictures()
         dl = self.dls.train
         msg = f'the training loader gives no batch: {getattr(dl, "n", 0)} pictures in batches of {dl.bs}, the last one dropped'
         if getattr(dl, 'n', None) is not None and len(dl)==0: raise ValueError(f'{msg}; give a smaller `bs`')
+    def check_pictures(self):
+        "`FileNotFoundError` if the network came without its pictures"
+        why = getattr(getattr(self.dls.train, 'dataset', None), 'no_pictures', '')
+        if why: raise FileNotFoundError(f'there are no pictures: {why}')
+    def validate(self, *args, **kwargs):
+        self.check_pictures()
+        return super().validate(*args, **kwargs)
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, **kwargs):
         self.check_batches()
         if any(isinstance(o, (SaveModelCallback,LRFinder)) for o in [*self.cbs,*L(cbs)]): self.check_path()

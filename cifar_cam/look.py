@@ -246,7 +246,7 @@ def _load_for_look(run):
     except (OSError, ValueError) as e:
         try:
             about,resize = _read_weights(Path(run)/'model.safetensors')[1],run_config(run)['data'].get('resize', 'crop')
-            learn = load_run(run, dls=_stand_in(about, resize))
+            learn = load_run(run, dls=_stand_in(about, str(e), resize))
         except Exception: raise e from None   # of the run itself, whatever it is
         vars(learn)['no_data'] = str(e)
         return learn

@@ -21,31 +21,36 @@ from .learner import *
 from .run import _check_same, _read_weights
 
 # %% ../nbs/11_pretrained.ipynb #49c72c19
-def _stand_in(about, resize='crop'):
-    "`DataLoaders` with the transforms that weights tell `about`, and one white picture"
+def _stand_in(about, why, resize='crop'):
+    "`DataLoaders` with the transforms that weights tell `about`, and one white picture, which says `why` it stands there"
     check_args(allowed.size, size=about['size'])
     check_args(allowed.stats, stats=about['stats'])
     vocab,white = list(map(str, about['vocab'])),RGBImage(Image.new('RGB', (about['size'],)*2, 'white'))
     dsets = Datasets([white], [[RGBImage.create],[lambda o: vocab[0], Categorize(vocab, sort=False)]], splits=[[0],[0]])
-    return dsets.dataloaders(bs=1, num_workers=0, device=default_device(), after_item=[Square(about['size'], resize), ToTensor],
+    dls = dsets.dataloaders(bs=1, num_workers=0, device=default_device(), after_item=[Square(about['size'], resize), ToTensor],
         after_batch=[IntToFloatTensor, Normalize.from_stats(*about['stats'])])
+    for o in dls.loaders: o.dataset.no_pictures = why
+    return dls
 
 # %% ../nbs/11_pretrained.ipynb #3129f592
 _weights = files('cifar_cam')/'weights'
-_no_pictures = 'the network came without them, and `pretrained_cifar10(cifar_dls(cifar10_path()))` reads them'
+_no_pictures = 'the network came without them, and `pretrained_cifar10(cifar10_path())` reads them'
+def _readable(o): return o is None or is_path(o) or all(hasattr(o, k) for k in ('train','valid','vocab'))
 
 def pretrained_cifar10(
-    dls:DataLoaders=None # CIFAR-10, as `cifar_dls(cifar10_path())` reads it; None: no pictures, which is enough to look at new ones
-) -> Learner: # In float32, and its `config` is the model card
+    data=None # CIFAR-10, such as `cifar10_path()`, or `DataLoaders` of its classes, size and statistics; None: it looks at new pictures
+) -> Learner: # In float32; its `config` is the model card
     "A ResNet18 of width 32 that was trained on CIFAR-10, with its model card (Mitchell et al. 2019)"
-    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid'), '`DataLoaders`, or None')
+    check_value('data', data, _readable, 'the path of CIFAR-10, or `DataLoaders`')
     sd,about = _read_weights(_weights/'cifar10.safetensors')
     card = json.loads((_weights/'cifar10.json').read_text())
     with no_random(): model = model_from_arch(about['arch'])
     load_weights(model, {k: v.float() if v.is_floating_point() else v for k,v in sd.items()})
-    if dls is not None: _check_same(dls, card, about, _weights)
-    learn = resnet_learner(_stand_in(about) if dls is None else dls, model, Recipe(**card['recipe']))
-    if dls is None: learn.no_data = _no_pictures
+    if is_path(data): data = cifar_dls(data, stats=about['stats'])   # the network's, whichever copy it is
+    if data is not None: _check_same(data, card, about, Path('the package'))
+    learn = resnet_learner(_stand_in(about, _no_pictures) if data is None else data, model, Recipe(**card['recipe']))
+    if data is None: learn.no_data = _no_pictures
+    else: card |= dict(trained_on=card['data'], data=getattr(data, 'source', {}))
     learn.history.fits,learn.history.weights,learn.config = card['fits'],_checksum(model),card
     return learn
 

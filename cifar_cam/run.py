@@ -108,6 +108,7 @@ def save_run(self:Learner,
     "Keep the run: settings, history, curves, and model.safetensors, which has all that is needed to use the network"
     msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
     if not hasattr(self, 'history'): raise ValueError(msg)
+    if hasattr(self, 'check_pictures'): self.check_pictures()
     self.history.keep_batches()
     h,folder = self.history,at_home(folder)
     metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
@@ -257,7 +258,7 @@ def _run_dls(config, folder):
 def _its(dls):
     "Classes, statistics and size of the pictures of `dls`"
     norm = first(o for o in dls.valid.after_batch.fs if isinstance(o, Normalize))
-    stats = [to_np(o).ravel().round(4).tolist() for o in (norm.mean,norm.std)] if norm else None
+    stats = [to_np(o).ravel().astype(float).round(4).tolist() for o in (norm.mean,norm.std)] if norm else None
     return dict(vocab=list(map(str, dls.vocab)), stats=stats, size=getattr(dls, 'source', {}).get('size'))
 
 def _same(k, a, b):
@@ -381,7 +382,7 @@ def _check_complete(out, config, asked):
     if not config['recipe']: raise ValueError(msg)
     its = dict(resize='crop') | config | config['data'] | json.loads(json.dumps(asdict(Recipe(**config['recipe']))))
     its |= dict(data=config['data'].get('path'), width=config['arch'].get('width'), pretrained=config['arch'].get('pretrained', False),
-                arch=config['arch'].get('name'))
+                arch=config['arch'].get('name'), weights=config['arch'].get('weights'))
     for k,v in json.loads(json.dumps(asked)).items():
         msg = f'the run in {out} is complete, with {k} {its.get(k)}, and this one has {v}: give another `out`'
         if v!=its.get(k): raise ValueError(msg)
@@ -473,6 +474,7 @@ def _complete(out, found, r, how, seed, resize, precision):
     if config.get('interrupted'): return
     own = {} if precision=='auto' else dict(precision=precision)
     keys = ['arch','size'] + (['width'] if how['arch']=='resnet18' else ['pretrained'])
+    own |= dict(weights=Path(how['weights']).name if how['weights'] else None)
     _check_complete(out, config, asdict(r) | dict(seed=seed, resize=resize) | {k: how[k] for k in keys} | own)
     its = found.record()
     _check_labels_used(out, config['data'].get('labels_used'), its.get('labels_used'))
