@@ -8,7 +8,10 @@ import pytest
 from fastcore.nbio import read_nb
 from safetensors import safe_open
 from sklearn.datasets import load_sample_image
-from cifar_cam.all import *
+from cifar_cam.files import cifar10_path
+from cifar_cam.imports import Image
+from cifar_cam.interp import CAMInterpretation
+from cifar_cam.pretrained import pretrained_cifar10
 from cifar_cam.cli import main
 
 top = Path(__file__).resolve().parent.parent
