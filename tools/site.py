@@ -54,7 +54,7 @@ class NbdevSite(Site):
         (self.root/fn).write_bytes(data)
         self.resources.add(fn)
         src = rel(fn, page)
-        wide = ' wide' if int.from_bytes(data[16:20], 'big')>=1000 else ''   # the width in a PNG's head
+        wide = ' wide' if int.from_bytes(data[16:20], 'big')>=1100 else ''   # the width in a PNG's head
         return f'<a href="{src}" class="figure-link{wide}"><img {m[1]}src="{src}"{m[3]}></a>'
 
 def example(folder):
