@@ -57,9 +57,10 @@ def user(copy, dist):
     return py, work
 
 def modules():
-    "What the package has: modules, the marker of typed packages, and the templates of its pages"
+    "What the package has: modules, the marker of typed packages, the templates of its pages, and a network with its card"
     own = TOP/'cifar_cam'
-    return {f'cifar_cam/{o.relative_to(own)}' for o in [*own.glob('*.py'), own/'py.typed', *own.glob('templates/*')]}
+    more = own/'py.typed',own/'weights/cifar10.safetensors',own/'weights/cifar10.json'
+    return {f'cifar_cam/{o.relative_to(own)}' for o in [*own.glob('*.py'), *own.glob('templates/*'), *more]}
 
 def test_wheel(dist):
     names = zipfile.ZipFile(dist[1]).namelist()
