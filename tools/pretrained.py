@@ -21,7 +21,8 @@ first = Recipe(48, 128, lr=.2, nesterov=True, wd=5e-4, bias_lr=8, schedule='one_
 cycles = first,replace(first, epochs=30, lr=.1, sizes=())
 home = Path(__file__).resolve().parent.parent/'cifar_cam'/'weights'
 
-more_of = '; that there is a second cycle was decided as the first had ended below 91 % of the test pictures'
+second = '''on the test pictures, whether to train a second cycle: the first had ended below 91 % of them; nothing else, and the weights are
+those after the last step'''
 
 data_copy = 'CIFAR-10 (Krizhevsky 2009) as JPEG files of quality 75, which is slightly harder than the original'
 use = '''looking at maps, mistakes and measures of a real network without training one first; examples and tests; a start for networks of
@@ -46,7 +47,7 @@ def write(learn, before):
     about['arch'].pop('weights', None)   # which it began with
     data = tensors_to_bytes({k: v.contiguous() for k,v in sd.items()}, dict(about=json.dumps(about)))
     src,c,fits = learn.dls.source,learn.config,before+learn.config['fits']
-    chosen = c['selection'] + more_of*(len(fits)>1)
+    chosen = ' '.join(second.split()) if len(fits)>1 else c['selection']
     card = {k: c[k] for k in ('recipe','vocab','augs','versions','hardware')} | dict(arch=about['arch'], fits=fits, selection=chosen,
         parameters=sum(p.numel() for p in learn.model.parameters()), bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
         data={k: src[k] for k in ('n_train','n_valid','size','stats','seed','fingerprint')}, data_copy=data_copy,
