@@ -9,15 +9,48 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
            'find_logits', 'Given', 'giving_logits']
 
 # %% ../nbs/05_models.ipynb #1f86827d
-import re, threading
+import math, re, threading
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from weakref import WeakKeyDictionary
 from .imports import *
 from .files import *
 
+# %% ../nbs/05_models.ipynb #aefa5389
+class _WeightsByProduct(torch.autograd.Function):
+    "A 3x3 convolution with padding 1, in bfloat16, whose weights' gradient is a product of matrices"
+    @staticmethod
+    @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.bfloat16)
+    def forward(ctx, x, w, stride):
+        ctx.save_for_backward(x, w)
+        ctx.stride = stride
+        return F.conv2d(x, w, stride=stride, padding=1)
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type='cpu')
+    def backward(ctx, g):
+        (x,w),(down,across) = ctx.saved_tensors,ctx.stride
+        to_x = torch.nn.grad.conv2d_input(x.shape, w, g, ctx.stride, 1) if ctx.needs_input_grad[0] else None
+        seen = F.pad(x.permute(0,2,3,1), (0,0,1,1,1,1)).unfold(1, 3, down).unfold(2, 3, across).permute(0,1,2,4,5,3)
+        to_w = g.permute(0,2,3,1).flatten(0, 2).t() @ seen.flatten(3).flatten(0, 2)
+        return to_x,to_w.view(-1, 3, 3, x.shape[1]).permute(0,3,1,2),None
+
+class _Conv3x3(nn.Conv2d):
+    "A 3x3 convolution with padding 1 and no bias, which trains faster on CPUs with AMX"
+    def __init__(self, ni, nf, stride=1): super().__init__(ni, nf, 3, stride, padding=1, bias=False)
+    def forward(self, x):
+        if self._pays(x): return _WeightsByProduct.apply(x, self.weight, self.stride)
+        return super().forward(x)
+
+    def _pays(self, x):
+        "Is the product faster? Measured at widths 32 and 64, of 16 to 32 pixels"
+        if not (self.training and torch.is_autocast_enabled('cpu') and self.in_channels>=128 and self.weight.requires_grad): return False
+        if x.device.type!='cpu' or torch.get_autocast_dtype('cpu')!=torch.bfloat16: return False
+        amx = getattr(torch.cpu, 'get_capabilities', dict)().get('amx_bf16', False)
+        return amx and math.prod(1+(o-1)//s for o,s in zip(x.shape[2:], self.stride))<=64
+
 # %% ../nbs/05_models.ipynb #accb7f15
-def _conv_bn(ni, nf, ks, stride): return nn.Conv2d(ni, nf, ks, stride, padding=ks//2, bias=False), nn.BatchNorm2d(nf)
+def _conv_bn(ni, nf, stride=1): return _Conv3x3(ni, nf, stride),nn.BatchNorm2d(nf)
 
 class BasicBlock(nn.Module):
     "Two 3x3 convolutions and a shortcut (He et al. 2015)"
@@ -28,9 +61,9 @@ class BasicBlock(nn.Module):
     ):
         check_args(allowed.whole, ni=ni, nf=nf, stride=stride)
         super().__init__()
-        self.stride,(self.conv1,self.bn1) = stride,_conv_bn(ni, nf, 3, stride)
-        self.conv2,self.bn2 = _conv_bn(nf, nf, 3, 1)
-        self.shortcut = nn.Sequential(*(_conv_bn(ni, nf, 1, 1) if stride!=1 or ni!=nf else ()))
+        self.stride,(self.conv1,self.bn1) = stride,_conv_bn(ni, nf, stride)
+        self.conv2,self.bn2 = _conv_bn(nf, nf)
+        self.shortcut = nn.Sequential(*((nn.Conv2d(ni, nf, 1, bias=False),nn.BatchNorm2d(nf)) if stride!=1 or ni!=nf else ()))
 
     def forward(self, x):
         out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
@@ -50,7 +83,7 @@ class ResNet18(nn.Module):
         super().__init__()
         self.arch = dict(name='resnet18', n_out=n_out, width=width, dropout=dropout)
         ws = [width, width, 2*width, 4*width, 8*width]
-        self.conv1,self.bn1 = _conv_bn(3, width, 3, 1)
+        self.conv1,self.bn1 = _conv_bn(3, width)
         for i,(ni,nf) in enumerate(zip(ws, ws[1:]), 1):
             setattr(self, f'layer{i}', nn.Sequential(BasicBlock(ni, nf, 1 if i==1 else 2), BasicBlock(nf, nf)))
         self.dropout,self.linear = nn.Dropout(dropout),nn.Linear(ws[-1], n_out)

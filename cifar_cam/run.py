@@ -58,7 +58,7 @@ def _selection(learn):
     if chosen := _chosen(learn): return f'on the validation pictures: {", ".join(chosen)}; the accuracy on them is higher than on others'
     if before.startswith('unknown') or h.weights and h.weights!=_checksum(learn.model):
         return 'unknown: the weights are not those after the last step of the training'
-    return _none
+    return before or _none
 
 # %% ../nbs/10_run.ipynb #5bb99918
 def _augs_of(augs):
