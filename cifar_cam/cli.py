@@ -340,7 +340,7 @@ def look(
 ):
     "What a network says of new pictures: classes, maps, and the training pictures that are nearest"
     if pretrained: files = [run, *files]
-    msg = f'there is only {run}: give a run folder and pictures, or pictures and `pretrained`'
+    msg = f'there is only {run!r}: give a run folder and pictures, or pictures and `pretrained`'
     if not files: raise ValueError(msg)
     _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
     from cifar_cam.look import look_run

@@ -47,9 +47,10 @@ def _done(fig):
 # %% ../nbs/18_gallery.ipynb #f1add179
 def _list_confused(ax, n, pairs):
     "Under a matrix of `n` classes, the pairs that are most confused; names of classes as large as they may be, or none"
-    size,width = 600/n,int(11*ax.figure.get_figwidth())
+    width = ax.figure.get_figwidth()
+    size,width = 40*width/n,int(11*width)
     said = [f'{a} → {b}: {k:,}' for a,b,k in pairs] or ['none']
-    ax.tick_params(labelsize=size, length=0, labelbottom=size>4, labelleft=size>4)
+    ax.tick_params(labelsize=size, length=0, labelbottom=size>3, labelleft=size>3)
     ax.set_xlabel(_wrapped(['predicted', ' ', 'most confused:', *said], width))
 
 # %% ../nbs/18_gallery.ipynb #9659e559

@@ -17,37 +17,59 @@ from .imports import *
 from .files import *
 
 # %% ../nbs/05_models.ipynb #aefa5389
-class _WeightsByProduct(torch.autograd.Function):
-    "A 3x3 convolution with padding 1, in bfloat16, whose weights' gradient is a product of matrices"
+def _grid(size, stride): return [1+(o-1)//s for o,s in zip(size, stride)]
+
+def _seen(x, stride):
+    "What a 3x3 convolution with padding 1 sees, a row for each position of each picture, which has 9 pixels by their channels"
+    x = F.pad(x.permute(0,2,3,1), (0,0,1,1,1,1))
+    return x.unfold(1, 3, stride[0]).unfold(2, 3, stride[1]).permute(0,1,2,4,5,3).flatten(3).flatten(0, 2)
+
+def _given_back(rows, shape, stride):
+    "The gradient of pictures of `shape`, from that of what was seen of them"
+    n,c,*size = shape
+    h,w = _grid(size, stride)
+    rows,res = rows.view(n, h, w, 3, 3, c),rows.new_zeros(n, size[0]+2, size[1]+2, c, dtype=torch.float32)
+    for i,j in np.ndindex(3, 3): res[:,i:i+h*stride[0]:stride[0],j:j+w*stride[1]:stride[1]] += rows[:,:,:,i,j]
+    return res[:,1:-1,1:-1].permute(0,3,1,2).to(rows.dtype)
+
+def _flat(o): return o.permute(0,2,3,1).flatten(1)
+
+# %% ../nbs/05_models.ipynb #52e01cfd
+class _ByProducts(torch.autograd.Function):
+    "A 3x3 convolution with padding 1, in bfloat16: the gradient of its weights is a product of matrices, and with `all_three`, all else"
     @staticmethod
     @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.bfloat16)
-    def forward(ctx, x, w, stride):
-        ctx.save_for_backward(x, w)
-        ctx.stride = stride
-        return F.conv2d(x, w, stride=stride, padding=1)
+    def forward(ctx, x, weight, stride, all_three):
+        ctx.save_for_backward(x, weight)
+        ctx.stride,ctx.all_three = stride,all_three
+        if not all_three: return F.conv2d(x, weight, stride=stride, padding=1)
+        return (_seen(x, stride) @ _flat(weight).t()).view(len(x), *_grid(x.shape[2:], stride), -1).permute(0,3,1,2)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type='cpu')
     def backward(ctx, g):
-        (x,w),(down,across) = ctx.saved_tensors,ctx.stride
-        to_x = torch.nn.grad.conv2d_input(x.shape, w, g, ctx.stride, 1) if ctx.needs_input_grad[0] else None
-        seen = F.pad(x.permute(0,2,3,1), (0,0,1,1,1,1)).unfold(1, 3, down).unfold(2, 3, across).permute(0,1,2,4,5,3)
-        to_w = g.permute(0,2,3,1).flatten(0, 2).t() @ seen.flatten(3).flatten(0, 2)
-        return to_x,to_w.view(-1, 3, 3, x.shape[1]).permute(0,3,1,2),None
+        (x,weight),stride,to_x = ctx.saved_tensors,ctx.stride,None
+        g_rows = g.permute(0,2,3,1).flatten(0, 2)
+        to_weight = (g_rows.t() @ _seen(x, stride)).view(-1, 3, 3, x.shape[1]).permute(0,3,1,2)
+        if not ctx.needs_input_grad[0]: pass
+        elif ctx.all_three: to_x = _given_back(g_rows @ _flat(weight), x.shape, stride)
+        else: to_x = torch.nn.grad.conv2d_input(x.shape, weight, g, stride, 1)
+        return to_x,to_weight,None,None
 
+# %% ../nbs/05_models.ipynb #09975a63
 class _Conv3x3(nn.Conv2d):
     "A 3x3 convolution with padding 1 and no bias, which trains faster on CPUs with AMX"
     def __init__(self, ni, nf, stride=1): super().__init__(ni, nf, 3, stride, padding=1, bias=False)
     def forward(self, x):
-        if self._pays(x): return _WeightsByProduct.apply(x, self.weight, self.stride)
-        return super().forward(x)
+        if not self._on_amx(x): return super().forward(x)
+        cells = math.prod(_grid(x.shape[2:], self.stride))   # limits: measured at widths 32 and 64, from 16 to 32 pixels
+        if self.in_channels<128 or cells>64: return super().forward(x)
+        return _ByProducts.apply(x, self.weight, self.stride, self.in_channels>=256 and cells<=16)
 
-    def _pays(self, x):
-        "Is the product faster? Measured at widths 32 and 64, of 16 to 32 pixels"
-        if not (self.training and torch.is_autocast_enabled('cpu') and self.in_channels>=128 and self.weight.requires_grad): return False
-        if x.device.type!='cpu' or torch.get_autocast_dtype('cpu')!=torch.bfloat16: return False
-        amx = getattr(torch.cpu, 'get_capabilities', dict)().get('amx_bf16', False)
-        return amx and math.prod(1+(o-1)//s for o,s in zip(x.shape[2:], self.stride))<=64
+    def _on_amx(self, x):
+        "Is this training in bfloat16, on a CPU that has AMX?"
+        if not (self.training and torch.is_autocast_enabled('cpu') and x.device.type=='cpu' and self.weight.requires_grad): return False
+        return torch.get_autocast_dtype('cpu')==torch.bfloat16 and getattr(torch.cpu, 'get_capabilities', dict)().get('amx_bf16', False)
 
 # %% ../nbs/05_models.ipynb #accb7f15
 def _conv_bn(ni, nf, stride=1): return _Conv3x3(ni, nf, stride),nn.BatchNorm2d(nf)
