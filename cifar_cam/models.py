@@ -62,7 +62,7 @@ class _Conv3x3(nn.Conv2d):
     def __init__(self, ni, nf, stride=1): super().__init__(ni, nf, 3, stride, padding=1, bias=False)
     def forward(self, x):
         if not self._on_amx(x): return super().forward(x)
-        cells = math.prod(_grid(x.shape[2:], self.stride))   # limits: measured at widths 32 and 64, from 16 to 32 pixels
+        cells = math.prod(_grid(x.shape[2:], self.stride))
         if self.in_channels<128 or cells>64: return super().forward(x)
         return _ByProducts.apply(x, self.weight, self.stride, self.in_channels>=256 and cells<=16)
 
