@@ -59,7 +59,9 @@ def one_layer(model, x, ts, seed, mosaics, n_random, threads, job):
     "What is recorded of the maps at a layer, and of the controls; `job`: the layer, and methods"
     import pytorch_grad_cam as pgc
     from cifar_cam.all import faithfulness, faithfulness_metrics, np, torch
+    from threadpoolctl import threadpool_limits
     torch.set_num_threads(threads)
+    threadpool_limits(threads)   # scipy's library of linear algebra has threads of its own
     pgc.ScoreCAM.batch_size = 64   # quicker than its 16
     (layer,methods),better = job,faithfulness_metrics().better.drop(['focus','randomisation'])
     many = make(model, x, ts, layer, methods, seed)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torchvision import models as tvm
 from .files import *
 from .models import *
-from .models import _read_weights
+from .models import _arch, _read_weights
 
 # %% ../nbs/06_arch.ipynb #4bab8d58
 def _timm():
@@ -82,8 +82,9 @@ def _fetching(full):
 def _own_weights(fn):
     "Tensors by name in the file `fn`, as .safetensors or as `torch.save` wrote them"
     check_args(allowed.path, weights=fn)
-    if not Path(fn).is_file(): raise FileNotFoundError(f'weights: no file {fn}, give those of the network, .safetensors or .pth')
-    if Path(fn).suffix!='.safetensors': return _read_weights(fn)
+    fn = at_home(fn)
+    if not fn.is_file(): raise FileNotFoundError(f'weights: no file {fn}, give those of the network, .safetensors or .pth')
+    if fn.suffix!='.safetensors': return _read_weights(fn)
     try: return load_file(fn)
     except Exception as e: raise ValueError(f'weights: {fn} is not a complete safetensors file ({e})') from e
 
@@ -206,7 +207,7 @@ def depth_groups(
 ) -> L: # Lists of parameters, the first layers first, the head last
     "Parameters by depth, for `freeze` and discriminative learning rates"
     check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
-    arch = getattr(model, 'arch', {})
+    arch = _arch(model)
     lib,_,name = str(arch.get('name')).partition('/')
     meta = model_meta.get(tvm.get_model_builder(name), {}) if lib=='torchvision' and arch.get('head')=='fastai' else {}
     if arch.get('head')=='fastai': return meta.get('split', default_split)(model)

@@ -31,8 +31,9 @@ def _end(arch): return max(limit, ratio*arch.stat().st_size)
 def _parts(name):
     "The parts of a member's path, checked; none for what is left out, as files and folders whose names begin with a dot"
     parts = [o for o in name.split('/') if o not in ('','.')]
-    out = name.startswith('/') or '..' in parts or re.search(r'[\0\\]|^\w:', name)
+    out = '..' in re.split(r'[/\\]', name) or re.search(r'\0|^[/\\]|^\w:', name)
     if out: raise Refused(f'{name!r} leads out of its folder')
+    if '\\' in name: raise Refused(f'{name!r} has a backslash, as if between folders: pack it again, with / between them')
     long = len(name)>longest or any(len(os.fsencode(o))>255 for o in parts)
     if long: raise Refused(f'the path {name[:40]!r}… is too long')
     return [] if any(o[0]=='.' for o in parts) else parts

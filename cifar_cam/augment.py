@@ -299,18 +299,28 @@ def batch_augs(
     return L(_batch_aug(**o) for o in dicts)
 
 # %% ../nbs/03_augment.ipynb #e8bc3f71
+_plain = 'ToTensor','IntToFloatTensor','Normalize','Square'   # which augment nothing
+
+def _is_ours(o): return type(o) is _batch_augs.get(type(o).__name__) and all(map(_is_ours, getattr(o, 'augs', ())))
+
 def augs_config(
     dls # `DataLoaders`
 ) -> dict: # What `augs_from_config` reads; None without augmentations
-    "The augmentations of the training set, as JSON takes them"
+    "What changes pictures of the training set, and of the others, as JSON takes it; no more than names where it can't be made again"
     check_value('dls', dls, lambda o: hasattr(o, 'train'), '`DataLoaders`')
     import albumentations as A
-    on_device = [o.to_dict() for o in dls.train.after_batch.fs if isinstance(o, BatchAug)]
-    if on_device: return dict(device=on_device)
-    tfm = first(o for o in dls.train.after_item.fs if isinstance(o, AlbumentationsTransform))
-    if tfm is None or not len(tfm.train_aug): return None
-    try: return A.to_dict(tfm.train_aug)
-    except ValueError: return dict(described=', '.join(type(o).__name__ for o in tfm.train_aug))
+    pipes = [getattr(dls.train, o, None) for o in ('after_item','after_batch')]   # which torch's own loader has not
+    fs = [o for p in pipes for o in getattr(p, 'fs', ()) if type(o).__name__ not in _plain]
+    tfms = L(fs).filter(lambda o: isinstance(o, AlbumentationsTransform))
+    sets = [dict(train=o.train_aug, valid=o.valid_aug) for o in tfms]
+    rest,its = L(o for o in fs if o not in tfms),{k: v for o in sets for k,v in o.items() if len(v)}
+    if not rest and not its: return None
+    if not its and all(map(_is_ours, rest)): return dict(device=[o.to_dict() for o in rest])
+    named = dict(described=', '.join(type(o).__name__ for o in [*L(its.values()).concat(), *rest]))
+    if rest or len(tfms)>1: return named
+    try: its = {k: A.to_dict(o) for k,o in its.items()}
+    except ValueError: return named
+    return its if 'valid' in its else its['train']
 
 # %% ../nbs/03_augment.ipynb #6b379b3b
 def augs_from_config(
@@ -321,6 +331,7 @@ def augs_from_config(
     check_value('augmentations', config, lambda o: o is None or isinstance(o, dict), 'what `augs_config` gives')
     if not config: return None
     if 'device' in config: return batch_augs(config['device'])
+    if 'valid' in config: return AlbumentationsTransform(*(augs_from_config(config.get(k)) for k in ('train','valid')))
     if 'described' in config: raise ValueError(f'these augmentations can not be made again: {config["described"]}')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # albumentations writes an argument that it does not read

@@ -11,7 +11,6 @@ __all__ = ['contrast', 'check_targets', 'cam_methods', 'cam_class', 'cam', 'cam_
 import math, warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from numbers import Integral
 from types import FunctionType, SimpleNamespace
 import numpy as np, pandas as pd, torch
@@ -26,7 +25,7 @@ from .progress import watched
 from .docs import document
 from .files import *
 from .models import *
-from .models import _name_of
+from .models import _copied, _name_of
 from .classes import class_index, read_pictures
 from .trace import *
 from .trace import _trace_of, _traces
@@ -82,6 +81,7 @@ def check_targets(
     if targets is None: return None
     if isinstance(targets, contrast):
         a,b = (check_targets(o, n, c, vocab) or [None]*n for o in (targets.a,targets.b))
+        if any(map(callable, [*a,*b])): raise ValueError(f'{targets} has a function in it: give classes, or one function of the logits')
         return list(map(_check_pair, a, b))
     ts = _listed(targets)
     if len(ts) not in (1,n): raise ValueError(f'{len(ts)} targets for {n} pictures: give None, one class, or one a picture')
@@ -145,10 +145,10 @@ def _resolve(targets, logits):
     top = logits.flatten(1).argmax(1).tolist()
     return top if targets is None else [_filled(t, p) for t,p in zip(targets, top, strict=True)]
 
-def _score(t, logits, finer=False):
-    "What a map is the evidence for, as grad-cam takes it"
+def _score(t, logits, finer=False, one=False):
+    "What a map is the evidence for, as grad-cam takes it; a function gets what the model gave, which may be `one` number"
     if isinstance(t, tuple): return lambda o: o[t[0]]-o[t[1]]
-    if callable(t): return t
+    if callable(t): return (lambda o: t(o[1:])) if one else t
     if not finer: return ClassifierOutputTarget(t)
     near = [i for i in (logits-logits[t]).abs().argsort(stable=True).tolist() if i!=t]
     return FinerWeightedTarget(t, near[:3], 1)
@@ -182,25 +182,37 @@ def _adapted(cls):
     return type(cls.__name__, (cls,), {k: _with_ours(f) for k,f in fs.items() if set(f.__code__.co_names) & set(_ours)})
 
 # %% ../nbs/15_cam.ipynb #b7346247
-class _TokenAblation(pgc.AblationLayer):
-    "For tokens behind their channels"
-    set_next_batch = pgc.AblationLayerVit.set_next_batch
+def _channel_axis(grid, shape):
+    "Which axis of an output of a shape `grid` takes for its channels, seen by numbers that go along an axis; `ValueError` if none"
+    for i,n in list(enumerate(shape))[1:]:
+        along = torch.arange(n).float()
+        res = grid(along.view(-1, *[1]*(len(shape)-i-1)).expand(shape))
+        if res.shape[1]==n and (res==along[:,None,None]).all(): return i
+    raise ValueError('ablationcam takes channels away, and `reshape` does more than to move them: choose another method')
 
-def _ablation(grids):
-    "A fresh layer for AblationCAM: grad-cam's default is one for all"
-    axes = {getattr(g, 'axes', 'nlc') for g in grids.values()}
-    if axes=={'ncl'}: return _TokenAblation()
-    return pgc.AblationLayer() if axes=={'nchw'} else pgc.AblationLayerVit()
+class _Ablation(pgc.AblationLayer):
+    "In place of one layer, for AblationCAM: takes channels away along an axis of what the layer put out; grad-cam's is one for all"
+    def __init__(self, axis):
+        super().__init__()
+        self.axis = axis
+    def set_next_batch(self, input_batch_index, activations, num_channels_to_ablate):
+        self.out = activations[[input_batch_index]*num_channels_to_ablate]
+    def __call__(self, *args, **kwargs):
+        self.activations = self.out.movedim(self.axis, 1)   # a view, in which grad-cam's layer works
+        super().__call__(None)
+        return self.out
 
 class _OnePass:
     "A class of grad-cam's with all layers in one pass, kept apart"
     finer = False   # the class against those next to it
+    one = False   # what the model gives of a picture is one number
     plain = True   # a weighted sum over channels
     def __init__(self, model, layers, grids, changed):
         store_attr('layers,grids,changed')
-        more = dict(ablation_layer=_ablation(grids)) if isinstance(self, pgc.AblationCAM) else {}
-        super().__init__(model, list(layers.values()), **more)
+        super().__init__(model, list(layers.values()))
         self.activations_and_grads.release()   # its hooks; `caught` has its own
+
+    def save_activation(self, module, inp, out): self.activations = out.clone()   # what follows may change it in place
 
     def get_cam_image(self, x, layer, targets, acts, grads, eigen_smooth=False):
         "The weighted sum as a matrix product, which makes no weighted copy of the activations"
@@ -242,6 +254,7 @@ def _floor(maps, act):
 @patch
 def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
     "The maps of layer `k`"
+    if isinstance(self, pgc.AblationCAM): self.ablation_layer = _Ablation(_channel_axis(self.grids[k], (3,*act.shape[1:])))
     if self.detach: act,grad = self._as_grid(k, act),self._as_grid(k, grad)
     else: grad = grad+0*act   # a first derivative that is constant has a second one, of 0
     return np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
@@ -255,14 +268,25 @@ def _check_ran(self:_OnePass, acts, layers):
     if missing: raise ValueError(f'{msg}: choose another layer, or call again if the model has changed')
 
 @patch
+def _run(self:_OnePass, layers, x):
+    "What the layers and the model give; where something changes it in place that did not when the model was traced, with a copy of all"
+    versions = {}
+    try:
+        with caught(layers, copy=self.changed, versions=versions) as acts: logits = self.model(x)
+        if all(o._version==versions[k] for k,o in acts.items()): return acts,logits
+    except RuntimeError as e:
+        if 'in-place' not in str(e): raise
+    with caught(layers) as acts: return acts,self.model(x)
+
+@patch
 def forward(self:_OnePass, x, targets, eigen_smooth=False):
     "Maps and their floors by layer, the class of each picture, and the logits"
     maps,floors,alone = {},{},[{k: m} for k,m in self.layers.items()]
     for layers in [self.layers] if self.detach else alone:
-        with caught(layers, copy=self.changed) as acts: logits = self.model(x)
+        acts,logits = self._run(layers, x)
         self._check_ran(acts, layers)
         ts = _resolve(targets, logits)
-        fs = [_score(t, o.detach(), self.finer) for t,o in zip(ts, logits)]
+        fs = [_score(t, o.detach(), self.finer, self.one) for t,o in zip(ts, logits)]
         grads = self._gradients(fs, logits, acts)
         broken = ~logits.detach().flatten(1).isfinite().all(1).cpu().numpy()
         for k in layers:
@@ -274,15 +298,25 @@ def forward(self:_OnePass, x, targets, eigen_smooth=False):
 # %% ../nbs/15_cam.ipynb #cd5ec15a
 class _Whole:
     "grad-cam's FullGrad, with the map before it is scaled"
+    one = False
     def __init__(self, model, layers, grids, changed): super().__init__(model, [])
     def aggregate_multi_layers(self, maps): return maps.sum(1)
     def forward(self, x, targets, eigen_smooth=False):
         with torch.no_grad(): logits = self.model(x)
         ts = _resolve(targets, logits)
-        fs = [_score(t, o) for t,o in zip(ts, logits)]
+        fs = [_score(t, o, one=self.one) for t,o in zip(ts, logits)]
         for f,o in zip(fs, logits): _number(f(o))
         maps = np.float32(super().forward(x, fs, eigen_smooth))
         return dict(input=maps),dict(input=np.zeros(len(x))),ts,logits.cpu()
+    def take_biases(self, t):
+        "Those of layers that gradient reaches in the trace `t`, in the order in which they ran, as gradients come; `ValueError` if unclear"
+        names = {m: k for k,m in self.model.named_modules()}
+        rs = [t.ran.get(names[m]) for m in self.target_layers]
+        odd = first(r for r in rs if r and (r.times>1 or r.shape[:1]!=(3,)))
+        why = 'runs more than once' if odd and odd.times>1 else 'does not give one output for each picture'
+        if odd: raise ValueError(f'fullgrad adds what each bias contributes, and the layer {odd.name!r} {why}: choose another method')
+        used = {r.end: b for r,b in zip(rs, self.bias_data) if r and r.arrives}
+        self.bias_data = [used[k] for k in sorted(used)]
 
 def _engine(cls):
     "The class of grad-cam's that makes the maps of a method, with the step around it replaced"
@@ -365,15 +399,15 @@ def _check_outputs(shape, vocab, targets, one=False):
     return shape[0]
 
 # %% ../nbs/15_cam.ipynb #4bc58930
-def _squashed(logits, one=False):
-    "What kind of probabilities `logits` are instead, or nothing; where there is `one`, the first column is its negative"
+def _squashed(logits, one=False, least=8):
+    "What kind of probabilities `logits` are instead, or nothing, for few of them; where there is `one`, the first column is its negative"
     o = logits.double()
     if o.ndim!=2 or len(o)<2 or not o.isfinite().all(): return ''
-    one = lambda p: bool((p.sum(1)-1).abs().max()<1e-4)
-    if (o>=0).all() and one(o): return 'softmax'
-    if (o<=0).all() and one(o.exp()): return 'log-softmax'
+    sums = lambda p: bool((p.sum(1)-1).abs().max()<1e-4)
+    if (o>=0).all() and sums(o): return 'softmax'
+    if (o<=0).all() and sums(o.exp()): return 'log-softmax'
     o = o[:,1:] if one else o
-    return 'sigmoid' if o.numel()>=8 and (o>=0).all() and (o<=1).all() else ''
+    return 'sigmoid' if o.numel()>=least and (o>=0).all() and (o<=1).all() else ''
 
 def _is_sigmoid(t):
     "Is what the model gives the sigmoid of what a module in it gave? Logits may lie between 0 and 1 by chance"
@@ -382,7 +416,7 @@ def _is_sigmoid(t):
 
 def _kind(t, logits):
     "What kind of probabilities a model gives instead of logits, or nothing"
-    kind = _squashed(torch.cat([t.outs, logits]), t.one)
+    kind = _squashed(torch.cat([t.outs, logits]), t.one, 1)
     return '' if kind=='sigmoid' and not _is_sigmoid(t) else kind
 
 def _note_squashed(t, logits):
@@ -423,7 +457,7 @@ def _ready(model, layers, output):
     with torch.inference_mode(False), torch.enable_grad(), full:
         if _unfit(model):
             layers = layers if layers is None else list(find_layers(model, layers))
-            model = deepcopy(model).float()
+            model = _copied(model).float()
         with untouched(model), giving_logits(model, output) as given: yield model,layers,given
 
 # %% ../nbs/15_cam.ipynb #11b041ed
@@ -444,7 +478,8 @@ def _where(t, layers, reshape):
     for k,m in found.items():
         name = _name_of(t.model, m)
         why = t.why_not(name, reshape)
-        hint = f'; the last layer that can be used is {t.layers()[-1]!r}' if why and t.layers() else ''
+        good = [k for k in t.layers() if not t.why_not(k)] if why else []
+        hint = f'; the last layer that can be used is {good[-1]!r}' if good else ''
         if why: raise ValueError(f'layer {k!r} {why}{hint}')
         if reshape: _read_by(reshape, t.ran[name].shape)
         grids[k] = reshape or t.grid(name)
@@ -462,16 +497,35 @@ def _slice_size(x, masked, held):
     most = max(1, min(64, 2**19//x[0,0].numel(), 2**27//(masked*x[0].numel()), 2**28//held))
     return -(-len(x)//-(-len(x)//most))
 
-def _in_slices(engine, x, targets, bs, n_out, aug_smooth, eigen_smooth):
+def _goes_alone(t):
+    "Does the model of a trace give of one picture what it gives of several? Not if `squeeze` drops the axis of one"
+    if not hasattr(t, 'alone'):
+        try:
+            with torch.no_grad(): t.alone = t.model(t.x).shape==(1,*t.n_out)
+        except Exception: t.alone = False   # anybody's model, and whatever it stumbles over
+    return t.alone
+
+def _through(engine, x, ts, trace, given, eigen_smooth):
+    "Pictures and what the engine makes of them; a single one is there twice where the model does not take it alone"
+    if given.pairs and len(x)==1: x,ts = torch.cat([x,x]),ts and ts*2
+    try: return x,*engine.forward(x, ts, eigen_smooth)
+    except Exception:   # of whatever kind, if it is for that
+        if given.pairs or _goes_alone(trace): raise
+    given.pairs = True
+    return _through(engine, x, ts, trace, given, eigen_smooth)
+
+def _in_slices(engine, x, targets, bs, trace, given, aug_smooth, eigen_smooth):
     "Maps and floors by layer, targets and logits of all pictures, `bs` at a time"
-    maps,floors,ts,logits = {},{},[],torch.empty(len(x), *n_out)   # filled: pieces between large arrays would hold their memory
+    maps,floors,ts,logits = {},{},[],torch.empty(len(x), *trace.n_out)   # filled: pieces between large arrays would hold their memory
+    given.pairs,given.shape = not getattr(trace, 'alone', True),trace.n_out
     for i in watched(range(0, len(x), bs), 'drawing maps of pictures', len(x)):
-        part,floor,t,logits[i:i+bs] = engine.forward(x[i:i+bs], targets and targets[i:i+bs], eigen_smooth)
-        if aug_smooth: part,floor = _aug_smooth(engine, x[i:i+bs], t, eigen_smooth),{k: 0*v for k,v in floor.items()}
+        n = len(x[i:i+bs])
+        some,part,floor,t,out = _through(engine, x[i:i+bs], targets and targets[i:i+bs], trace, given, eigen_smooth)
+        if aug_smooth: part,floor = _aug_smooth(engine, some, t, eigen_smooth),{k: 0*v for k,v in floor.items()}
         for k,v in part.items():
             if k not in maps: maps[k],floors[k] = np.empty((len(x),*v.shape[1:]), np.float32),np.zeros(len(x))
-            maps[k][i:i+bs],floors[k][i:i+bs] = v,floor[k]
-        ts += t
+            maps[k][i:i+bs],floors[k][i:i+bs] = v[:n],floor[k][:n]
+        ts,logits[i:i+bs] = ts+t[:n],out[:n]
     return maps,floors,ts,logits
 
 # %% ../nbs/15_cam.ipynb #fad6bc96
@@ -501,11 +555,13 @@ def cam(
         _check_network(cls, n_out, grids)
         changed = [k for k,m in found.items() if t.ran[_name_of(model, m)].changed]
         if issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)):   # which exchange parts of the network
-            model = deepcopy(model)
+            model = _copied(model)
             found = find_layers(model, list(found)) if found else {}
         engine = _engine(cls)(model, found, grids, changed)
+        if whole: engine.take_biases(t)
+        engine.one = t.one
         masked = max(_channels(t, found, grids)) if issubclass(cls, pgc.ScoreCAM) else 1   # pictures at once
-        maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t.n_out, aug_smooth, eigen_smooth)
+        maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t, given, aug_smooth, eigen_smooth)
     options = dict(reshape=reshape, output=output, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth)
     return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, _note(t, logits))
 

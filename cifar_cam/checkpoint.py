@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/checkpoint.html.md"""
 __all__ = ['n_processes', 'History', 'checkpoints', 'Checkpoint']
 
 # %% ../nbs/08_checkpoint.ipynb #7f4cf4ca
-import glob, hashlib, json, math, os, random, re, shutil, zlib
+import glob, hashlib, json, math, os, random, re, shutil, textwrap, zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from safetensors import safe_open
@@ -18,8 +18,9 @@ from .imports import *
 from .choices import check_out
 from .files import *
 from .augment import *
-from .models import load_weights, _check_fit
+from .models import find_logits, load_weights, _arch, _check_fit
 from .recipe import *
+from .recipe import _how
 
 # %% ../nbs/08_checkpoint.ipynb #1b236699
 def _random_states():
@@ -67,8 +68,10 @@ class History(Callback):
     order,remove_on_fetch,watches = 51,True,True
     def __init__(self):
         self.epochs,self.batches,self.fits,self._seen = [],[],[],[]
-        self.trial,self._fit,self._crc,self.weights,self.measured_on = False,None,None,None,None
-    def before_fit(self): self.trial,self._fit = hasattr(self, 'lr_finder'),None   # whose steps are undone
+        self.trial,self._fit,self._how,self._crc,self.weights,self.measured_on = False,None,None,None,None,None
+    def before_fit(self):
+        self.trial,self._fit = hasattr(self, 'lr_finder'),None   # whose steps are undone
+        self._c = getattr(self.dls, 'c', None)
     def before_epoch(self): self._t0,self._log = time.perf_counter(),dict(epoch=len(self.epochs)+1)
     def before_train(self):
         self._seen,self.weights = [],None
@@ -88,7 +91,9 @@ def _checksum(model):
 def _begin(self:History):
     "Begin the record of a fit, or go on with that of a fit that goes on"
     new,last = json.loads(json.dumps(fit_record(self.learn))),self.fits[-1] if self.fits else {}   # as a resumed one has been read
-    if self.epoch and (last.get('epochs_done'),last.get('ended'),last.get('recipe'))==(self.epoch,'interrupted',new['recipe']):
+    its,now = [last.get(k) for k in ('epochs_done','ended','recipe','loss')],[self.epoch, 'interrupted', new['recipe'], new['loss']]
+    was,self._how = self._how,_how(self.learn)
+    if self.epoch and (its,was)==(now,self._how):
         self._fit = last
         self._fit['resumed_after'] = [*last.get('resumed_after', []), self.epoch]
     else:
@@ -109,6 +114,16 @@ def _check(self:History, losses, kind):
     where = f'batch {odd[0]+1} in epoch {self._log["epoch"]} ({kind})'
     raise ValueError(f'the loss of {where} is {losses[odd[0]]}: try a smaller learning rate, and look at the pictures')
 
+# %% ../nbs/08_checkpoint.ipynb #4388ccd6
+def _n_right(pred, y, c=None, logit=False):
+    "How many of `pred` name the class in `y`, of `c` classes, a single figure being a `logit`; None where that is not known"
+    with suppress(ValueError): pred = find_logits(pred)
+    if not (isinstance(pred, Tensor) and isinstance(y, Tensor)) or y.is_floating_point() or pred.ndim not in (1,2): return
+    if pred.ndim==1: pred = pred[:,None]
+    n = pred.shape[1]
+    if y.numel()!=len(pred) or is_whole(c) and c!=max(n, 2) or n==1 and not logit: return
+    return ((pred[:,0]>0 if n==1 else pred.argmax(1))==y.flatten()).sum()
+
 # %% ../nbs/08_checkpoint.ipynb #69aa565d
 def _own(dl, n):
     "How many of the last `n` pictures of `dl` are not repeated to fill up the last process"
@@ -118,10 +133,14 @@ def _own(dl, n):
 @patch
 def after_batch(self:History):
     if self.trial or not self.yb: return
-    y,pred,loss = self.yb[0],self.pred,self.loss
+    yb,pred,loss = self.yb,self.pred,self.loss
     if self._fit and not self.training and not self._seen: self._crc = _checksum(self.model)
-    if (n := _own(self.dl, len(y)))<len(y): y,pred = y[:n],pred[:n]; loss = self.loss_func(pred, y) if n else loss
-    self._seen.append((loss.detach().mean(), (pred.argmax(1)==y).sum(), n, self.opt.hypers[-1]['lr'] if self.training else 0))
+    if (n := _own(self.dl, len(yb[0])))<len(yb[0]):
+        yb,pred = apply(lambda o: o[:n], (yb,pred))
+        if n: loss = self.loss_func(pred, *yb)
+    one,loss = isinstance(self.loss_func, BCEWithLogitsLossFlat),loss.detach().mean()
+    right = _n_right(pred, yb[0], self._c, one) if len(yb)==1 else None
+    self._seen.append((loss, loss*math.nan if right is None else right, n, self.opt.hypers[-1]['lr'] if self.training else 0))
     if self.training and len(self._seen)%50==0: self._check(torch.stack([o[0] for o in self._seen]).tolist(), 'train')
 
 # %% ../nbs/08_checkpoint.ipynb #6b68cce8
@@ -160,7 +179,7 @@ def after_validate(self:History):
 @patch
 def after_epoch(self:History):
     if 'train_loss' not in self._log: return
-    self.epochs.append({k: self._log.get(k) for k in _measured} | dict(seconds=round(time.perf_counter()-self._t0, 2)))
+    self.epochs.append({k: self._log.get(k, math.nan) for k in _measured} | dict(seconds=round(time.perf_counter()-self._t0, 2)))
     if self._fit: self._fit['epochs_done'] += 1
     alone = n_processes()<2   # of several, each has gathered running statistics for itself
     if alone and 'valid_loss' in self._log: self.weights,self.measured_on = self._crc,id(self.dls.valid)
@@ -171,7 +190,7 @@ def checkpoints(
 ) -> L: # Paths, the newest first
     "The checkpoints in `folder`"
     check_args(allowed.path, folder=folder)
-    return L(Path(folder).glob('epoch-*.safetensors')).sorted(key=lambda o: o.name, reverse=True)
+    return L(at_home(folder).glob('epoch-*.safetensors')).sorted(key=lambda o: o.name, reverse=True)
 
 def _write_checkpoint(folder, epoch, tensors, state, keep=2):
     "Write a checkpoint, then remove all but the last `keep`"
@@ -210,7 +229,7 @@ def _give_up(folder, made):
 @contextmanager
 def _locked(folder):
     "Alone in `folder`, made if it is not there; `ValueError` if another process trains there"
-    folder = Path(folder)
+    folder = at_home(folder)
     if _rank(): yield; return
     made = [o for o in (folder, *folder.parents) if not o.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -295,15 +314,28 @@ class Checkpoint(Callback):
         check_args(allowed.path, folder=folder)
         check_args(allowed.whole, keep=keep)
         check_args(allowed.flag, resume=resume)
-        self.folder,self.resume,self.keep,self.state = Path(folder),resume,keep,None
+        self.folder,self.resume,self.keep,self.state = at_home(folder),resume,keep,None
+
+def _files(dl, root):
+    "A checksum of the paths below `root`, and other texts, that the items of `dl` have; None if there are none"
+    items = getattr(dl, 'items', getattr(getattr(dl, 'dataset', None), 'samples', ()))
+    if isinstance(items, pd.DataFrame): items = items.values.tolist()
+    names = [str(o).removeprefix(f'{root}{os.sep}') for row in L(items) for o in L(row) if is_path(o)]
+    return hashlib.sha256('\0'.join(names).encode(errors='surrogateescape')).hexdigest()[:16] if names else None
+
+def _pictures(dls):
+    "What is known of pictures that have no `source`, as those of `cifar_dls` have"
+    sets = [dls.train,dls.valid]
+    return dict(vocab=list(map(str, L(getattr(dls, 'vocab', None)))), n=[getattr(o, 'n', None) for o in sets],
+                files=[_files(o, getattr(dls, 'path', '.')) for o in sets])
 
 @patch
-def _settings(self:Checkpoint):
-    "What must be the same when a run goes on"
+def _settings(self:Checkpoint, cbs=()):
+    "What must be the same when a run goes on, to whose callbacks `cbs` are added"
     l,model,src = self.learn,get_model(self.learn.model),getattr(self.learn.dls, 'source', {})
-    return dict(recipe=asdict(l.fitted), arch=getattr(model, 'arch', type(model).__name__), precision=getattr(l, 'precision', 'fp32'),
+    return dict(recipe=asdict(l.fitted), arch=_arch(model) or type(model).__name__, precision=getattr(l, 'precision', 'fp32'),
         compile=getattr(l, 'compiled', False), data={k:v for k,v in src.items() if k!='path'}, augs=augs_config(l.dls),
-        processes=n_processes())
+        processes=n_processes(), pictures=None if src else _pictures(l.dls), **_how(l, cbs))
 
 # %% ../nbs/08_checkpoint.ipynb #a88c8ea4
 def _differ(a, b):
@@ -315,15 +347,16 @@ def _differ(a, b):
 @patch
 def _check_settings(self:Checkpoint):
     "`ValueError` if the run in the folder was begun with other settings; a warning, if with other versions"
-    own,its = json.loads(json.dumps(self.settings)),dict(compile=False) | self.state['settings']
+    own = json.loads(json.dumps(self.settings))
+    its = {k: own[k] for k in ('pictures','loss','optimiser','callbacks')} | dict(compile=False) | self.state['settings']   # of older ones
     for k in own:
-        a,b = _differ(its.get(k), own[k])
+        a,b = (textwrap.shorten(str(o), 300, placeholder=' …') for o in _differ(its.get(k), own[k]))
         msg = f'the run in {self.folder} has {k} {a}, this one has {b}: resume it with the same settings, or give another folder'
         if own[k]!=its.get(k): raise ValueError(msg)
     msg = f'the run in {self.folder} was begun with other versions ({self.state["versions"]}): it goes on, but not to the same bits'
     if versions()!=self.state['versions']: warn(msg)
 
-# %% ../nbs/08_checkpoint.ipynb #c25f8ca0
+# %% ../nbs/08_checkpoint.ipynb #3dba2479
 def _no_use(folder, why):
     return ValueError(f'the checkpoint in {folder} lacks what is needed to go on ({why}): remove the folder, and train again')
 
@@ -342,17 +375,21 @@ def _kept(self:Checkpoint):
         if o['epochs_done']==o['epochs']: o['ended'] = 'complete'
     return [dict(step=int(a), loss=b, acc=c, lr=d) for a,b,c,d in self.tensors['history.batches'].tolist()],fits
 
+# %% ../nbs/08_checkpoint.ipynb #c25f8ca0
 _kinds = dict(done=int, settings=dict, versions=dict, epochs=list, random=list, opt=dict, groups=list, scaler=dict)
 
 @patch
 def begin(self:Checkpoint,
-    learn # Its history and `fitted` recipe are set
+    learn, # Its history and `fitted` recipe are set
+    cbs=() # The callbacks that its fit adds
 ) -> int: # Epochs done
     "Look what is in the folder; nothing of `learn` but its history is changed"
     msg = f'checkpoints keep optimisers of torch, in an OptimWrapper: this one is a {type(learn.opt).__name__}'
     if not isinstance(learn.opt, OptimWrapper): raise ValueError(msg)
+    msg = 'checkpoints keep a history, and this learner has none: make it with `resnet_learner`, or with `cbs=History()`'
+    if not isinstance(getattr(learn, 'history', None), History): raise ValueError(msg)
     self.learn = learn
-    self.settings,found = self._settings(),_last_checkpoint(self.folder)
+    self.settings,found = self._settings(cbs),_last_checkpoint(self.folder)
     if not found: return 0
     msg = f'there is an unfinished run in {self.folder}: resume it (`resume=True`, --resume), or give another folder'
     if not self.resume: raise ValueError(msg)
@@ -362,7 +399,8 @@ def begin(self:Checkpoint,
     self._check_settings()
     self._check_state()
     with _going_on(self.folder): batches,fits = self._kept()
-    learn.history.epochs,learn.history.batches,learn.history.fits = self.state['epochs'],batches,fits
+    h = learn.history
+    h.epochs,h.batches,h.fits,h._how = self.state['epochs'],batches,fits,_how(learn, cbs)
     return self.state['done']
 
 # %% ../nbs/08_checkpoint.ipynb #00503368

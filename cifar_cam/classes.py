@@ -9,13 +9,16 @@ __all__ = ['class_index', 'class_names', 'file_names', 'check_labels', 'to_see',
            'of_logits', 'both_classes', 'as_probs', 'as_text', 'as_cell']
 
 # %% ../nbs/12_classes.ipynb #fbc7db9b
-import io, math
+import io, os, re
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Integral
+from warnings import warn
 from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
-from .files import _as_rgb, _is_picture
+from .files import _as_rgb, _from_array, _is_picture, _skipped, _told
+from .models import find_logits
 from .labels import as_cell, as_text
 
 # %% ../nbs/12_classes.ipynb #4fa41456
@@ -41,20 +44,52 @@ def class_index(
     return int(i)
 
 # %% ../nbs/12_classes.ipynb #3ec016ad
+def _as_map(vocab):
+    "`vocab` as a `CategoryMap`; None if it has no names of classes"
+    if isinstance(vocab, str) or not hasattr(vocab, '__len__') or not len(vocab): return None
+    if is_listy(vocab) and isinstance(vocab[-1], CategoryMap): vocab = vocab[-1]   # of data with several blocks
+    return vocab if isinstance(vocab, CategoryMap) else CategoryMap(list(vocab), sort=False)
+
+def _said_by(dl):
+    "What the data of `dl` says that its classes are called, or None; and whether its labels are changed on their way to the loader"
+    vocab,ds,changed = getattr(dl, 'vocab', None),dl.dataset,False
+    while vocab is None and ds is not None:
+        changed = changed or getattr(ds, 'target_transform', None) is not None
+        vocab,ds = getattr(ds, 'classes', None),getattr(ds, 'dataset', None)
+    return _as_map(vocab),changed
+
 def class_names(
     dl, # A loader of fastai, or of torch's data sets
     vocab=None # The names, in the order of their indices; None: those that the data has
 ) -> CategoryMap: # Names by index, and indices by name (`o2i`)
     "The names of the classes of `dl`, or those given; `ValueError` if there are none"
     check_args(allowed.loader, dl=dl)
-    if vocab is None: vocab = getattr(dl, 'vocab', None)
-    ds = dl.dataset
-    while vocab is None and ds is not None: vocab,ds = getattr(ds, 'classes', None),getattr(ds, 'dataset', None)
+    res = _said_by(dl)[0] if vocab is None else _as_map(vocab)
     msg = ('the data does not say what its classes are called: give their names, in the order of their indices, as '
            '`CAMInterpretation.from_learner(learn, vocab=[...])`')
-    if isinstance(vocab, str) or not hasattr(vocab, '__len__') or not len(vocab): raise ValueError(msg)
-    if is_listy(vocab) and isinstance(vocab[-1], CategoryMap): vocab = vocab[-1]   # of data with several blocks
-    return vocab if isinstance(vocab, CategoryMap) else CategoryMap(list(vocab), sort=False)
+    if res is None: raise ValueError(msg)
+    return res
+
+# %% ../nbs/12_classes.ipynb #da084e87
+def _listed_classes(vocab): return f'{len(vocab)} classes ({", ".join(map(as_text, vocab[:5]))}{", …"*(len(vocab)>5)})'
+
+def _in_other_words(vocab, own):
+    "May the names `vocab` be other words for `own`? As many, and none that is there has another place"
+    at = {as_text(o): i for i,o in enumerate(own)}
+    return len(vocab)==len(own) and all(at.get(as_text(o), i)==i for i,o in enumerate(vocab))
+
+def _check_same_classes(dl, own, vocab=None):
+    "`ValueError` if `dl` has other classes than the loader `own`, which a network was trained on, or `vocab` contradicts them"
+    (its,changed),(known,own_changed) = _said_by(dl),_said_by(own)
+    its,known = None if changed else its,None if own_changed else known
+    if its and known and list(map(as_text, its))!=list(map(as_text, known)):
+        msg = (f'the data has {_listed_classes(its)}, and the network {_listed_classes(known)}: indices mean other classes; give '
+               'files with labels that the network knows, as by `dl=learn.dls.test_dl(files, with_labels=True)`')
+        raise ValueError(msg)
+    known = its or known
+    if vocab is not None and known and not _in_other_words(vocab, known):
+        msg = f'`vocab` has {_listed_classes(vocab)}, and the data {_listed_classes(known)}: leave `vocab` out, or keep the order'
+        raise ValueError(msg)
 
 # %% ../nbs/12_classes.ipynb #2c9ddc26
 def _items(dl, ds):
@@ -74,11 +109,20 @@ def file_names(
     if isinstance(items, pd.DataFrame):
         get = dl.dataset.tls[0].tfms[0]
         items = [get(items.iloc[i]) for i in range(len(items))]
+    spelt = str if str(root)=='.' else os.path.abspath   # '.' is fastai's, where nobody gave a folder
     def name(i, o):
-        return Path(str(o).removeprefix(f'{root}{os.sep}')).as_posix() if isinstance(o, (str,Path)) else str(i)
+        if not isinstance(o, (str,Path)): return str(i)
+        o,home = (spelt(o),spelt(root)) if isinstance(o, Path) else (o,root)
+        return Path(o.removeprefix(f'{home}{os.sep}')).as_posix()
     return [as_text(name(i, o)) for i,o in enumerate(items)]
 
 # %% ../nbs/12_classes.ipynb #372eaa7b
+def _text_for_path(dl):
+    "The first item of `dl`, if it is text where labels are made of paths"
+    tls = getattr(dl.dataset, 'tls', None)
+    kind = first(tls[-1].types or []) if tls else None
+    if isinstance(kind, type) and issubclass(kind, Path) and isinstance(dl.items[0], str): return dl.items[0]
+
 def check_labels(
     dl, # A loader
     vocab=None # Names of the classes, where they are given: labels may be floats then, as 0. and 1. are
@@ -89,6 +133,9 @@ def check_labels(
     if not hasattr(dl.dataset, '__len__'): raise ValueError(msg)
     if why := getattr(dl.dataset, 'no_pictures', ''): raise FileNotFoundError(f'there are no pictures: {why}')
     if not len(dl.dataset): raise ValueError('the data has no pictures: give some')
+    text = _text_for_path(dl)
+    msg = f'the first picture is the text {short_repr(text)}, which fastai takes for a label: give pictures as `Path`s'
+    if text: raise ValueError(msg)
     b = dl.new(bs=1, num_workers=0).one_batch()
     msg = f'a batch is a {type(b).__name__}: expected a tuple of pictures and labels'
     if isinstance(b, Mapping): raise ValueError(msg)
@@ -128,30 +175,48 @@ def _clipboard():
     return res
 
 def _in_folder(folder):
-    "The pictures in a folder and below it, sorted"
-    res = get_files(folder).filter(_is_picture).sorted()
-    if not res: raise ValueError(f'no pictures in {as_text(folder)}: give a folder with pictures in it, or a file')
-    return list(res)
+    "The pictures in a folder and below it, sorted, each once, wherever links lead; what is passed over is said"
+    seen,files,twice,where = {os.path.realpath(folder)},[],0,as_text(folder)
+    for d,dirs,names in os.walk(folder, followlinks=True):
+        its = [Path(d)/o for o in sorted([*dirs,*names]) if o[0]!='.']
+        new = [o for o in its if not (os.path.realpath(o) in seen or seen.add(os.path.realpath(o)))]
+        twice += len(its)-len(new)
+        below = set(dirs)
+        files += [o for o in new if o.name not in below]
+        dirs[:] = [o.name for o in new if o.name in below]
+    res,other = sorted(filter(_is_picture, files)),Counter(o.suffix.lower() or o.name for o in files if not _is_picture(o))
+    if not res: raise ValueError(f'no pictures in {where}{_skipped(other, " but")}: give a folder with pictures in it, or a file')
+    if other: warn(f'{where}:{_skipped(other)} are skipped: their names are not those of pictures')
+    if twice: warn(f'{where}: links to what is in it already are skipped ({twice:,})')
+    return res
 
 # %% ../nbs/12_classes.ipynb #c60f9ef8
-def _from_array(a):
-    "A picture of Pillow's from an array, height x width or with 1, 3 or 4 channels behind"
-    if isinstance(a, TensorImage): a = a.permute(1,2,0)
-    if isinstance(a, Tensor): a = to_np(a)
-    grey = a.ndim==2 or a.ndim==3 and a.shape[-1]==1
-    good = a.size and (a.dtype==np.uint8 and (grey or a.ndim==3 and a.shape[-1] in (3,4)) or grey and a.dtype==np.uint16)
-    msg = f'a picture is {short_repr(a)}: give uint8, height x width, with 3 or 4 channels behind if it has colours'
-    if not good: raise ValueError(msg)
-    return Image.fromarray(a.squeeze(-1) if grey and a.ndim==3 else a)
+def _at(path):
+    "The picture, or the folder's, at `path`"
+    text,path = as_text(path),Path(os.path.expanduser(path))   # whose name need not be UTF-8
+    address = re.match('[a-z][a-z0-9+.-]+:/', text, re.I) and not path.exists()
+    if address: raise ValueError(f'{text} is an address: download it first, and give the file')
+    return _in_folder(path) if path.is_dir() else [path]
+
+def _bytes_of(f):
+    "What is in an open file, from its beginning"
+    with suppress(OSError, AttributeError): f.seek(0)
+    res = None if isinstance(f, io.TextIOBase) else f.read()
+    check_value('files', f, lambda o: isinstance(res, bytes), "a file that is open for bytes, as by `open(fn, 'rb')`")
+    return res
 
 def _listed(files):
     "Pictures, of whatever kind, one or several, as a list of paths, bytes and Pillow's pictures"
     if isinstance(files, str) and files=='clipboard': return _listed(_clipboard())
-    if is_path(files): return _in_folder(files) if Path(files).is_dir() else [Path(files)]
-    if isinstance(files, (bytes,Image.Image)): return [files]
+    if is_path(files): return _at(files)
+    if hasattr(files, 'read'): files = _bytes_of(files)
+    if isinstance(files, (bytes,bytearray,memoryview)): return [bytes(files)]
+    if isinstance(files, Image.Image): return [files]
+    msg = 'files is a DataFrame: give the column that has the files, such as `df.file`'
+    if isinstance(files, pd.DataFrame): raise ValueError(msg)
     if isinstance(files, (np.ndarray,Tensor)): return list(map(_from_array, files if files.ndim==4 else [files]))
     several = hasattr(files, '__iter__') and not isinstance(files, (str,dict,set,frozenset))
-    check_value('files', files, lambda o: several, "pictures: paths, a folder, bytes, arrays, Pillow's, or 'clipboard'")
+    check_value('files', files, lambda o: several, "pictures: paths, a folder, bytes, open files, arrays, Pillow's, or 'clipboard'")
     return [o for f in files for o in _listed(f)]
 
 # %% ../nbs/12_classes.ipynb #ca7a4e14
@@ -168,7 +233,7 @@ def _read_by(cls, o, name):
     try:
         if isinstance(o, bytes): o = Image.open(io.BytesIO(o))
         if not isinstance(o, Image.Image): return cls.create(o)
-        return cls(_as_rgb(o).convert(cls._open_args.get('mode', 'RGB')))
+        return cls(_told(_as_rgb(o)).convert(cls._open_args.get('mode', 'RGB')))
     except FileNotFoundError: raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         if str(e).startswith("can't read"): raise
@@ -195,7 +260,7 @@ def _taken(learn, o):
 
 def read_pictures(
     learn, # A fastai `Learner` with picture data
-    files # Paths, a folder, bytes, arrays, Pillow's pictures, 'clipboard', or several of these
+    files # Paths, a folder, bytes, open files, arrays, Pillow's pictures, 'clipboard', or several of these
 ) -> tuple: # Names; pictures as the model takes them, n x channels x height x width; and to look at, uint8, channels last
     "New pictures, read and transformed like those of the learner's validation set"
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'model'), 'a fastai `Learner`')
@@ -225,12 +290,13 @@ def activation_of(
 _way_on = 'what makes probabilities as `act=`: `partial(torch.softmax, dim=1)` for logits, `torch.sigmoid` for one'
 
 def of_logits(
-    out, # What a model gives: a tensor, or Hugging Face's dictionary with `logits`
-    act # What makes probabilities of logits
+    out, # What a model gives
+    act, # What makes probabilities of logits
+    output=None # Which of it are the logits, as for `find_logits`
 ) -> Tensor:
     "`act` of the logits in what a model gives"
-    if isinstance(out, Mapping) and 'logits' in out: out = out['logits']
-    msg = f'the model gives a {type(out).__name__}, not a tensor: give {_way_on}, of the part that counts'
+    out = find_logits(out, output)
+    msg = f'the logits are a {type(out).__name__}, not a tensor: choose them with `output=`'
     if not isinstance(out, Tensor): raise ValueError(msg)
     check_value('act', act, callable, _way_on)
     return act(out)
@@ -271,7 +337,7 @@ def as_probs(
     msg = f'the model gives one figure for two classes, and nothing is known of it by {how}: give {_way_on}'
     if (c,n)==(1,2): raise ValueError(msg)
     msg = (f'the model gives {c:,} figures a picture, and there are {n:,} classes ({names}): '
-           'give a model with an output for each, or the names of all classes as `vocab=`')
+           'give a model with an output for each, or, where the data has no names of its own, those of all classes as `vocab=`')
     if c!=n: raise ValueError(msg)
     _check_rows(preds, how)
     return preds

@@ -9,7 +9,7 @@ __all__ = ['whole', 'above_0', 'one_of', 'train', 'run', 'runs', 'explain', 'loo
            'doctor', 'main']
 
 # %% ../nbs/25_cli.ipynb #c1856c18
-import json, math, os, re, sys
+import atexit, gc, json, math, os, re, sys
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -90,12 +90,14 @@ def _command():
     return ' '.join(['cifar-cam', *sys.argv[1:]]) if typed else 'cifar_cam.cli'
 
 # %% ../nbs/25_cli.ipynb #df18630b
-def _near(path, *known):
-    "A question for what is near a path that is not there: names in its folder, or those that are `known`"
-    folder,name = os.path.split(str(path).rstrip('/'))
+def _near(path, *known, fit=os.path.exists):
+    "A question for what is near a path that won't do: others in its folder that are `fit`, or those that are `known`"
+    if not path: return ''
+    folder = os.path.dirname(str(path).rstrip('/'))
     try: found = [os.path.join(folder, o) for o in os.listdir(folder or '.') if o[0]!='.']
     except (OSError, ValueError): found = []
-    return nearest(path, [*known, *found])
+    others = [o for o in [*known, *filter(fit, found)] if os.path.normpath(o)!=os.path.normpath(path)]
+    return nearest(path, others)
 
 def _check_data(data):
     "`ValueError` if there is no such data"
@@ -119,19 +121,25 @@ _digits = list('0123456789')
 def _check_train(data='cifar10', out='', resume=False, weights='', labels='', **_):
     "`ValueError` for data, weights or labels that are not there, or a folder that holds a run"
     _check_data(data)
-    msg = f'no file {labels}:{_near(labels)} give `labels` a labels.csv'
+    msg = f'no file {labels}:{_near(labels, fit=os.path.isfile)} give `labels` a labels.csv'
     if labels and not os.path.isfile(os.path.expanduser(labels)): raise ValueError(msg)
-    msg = f'no file {weights}:{_near(weights)} give `weights` a .safetensors or .pth file'
+    msg = f'no file {weights}:{_near(weights, fit=os.path.isfile)} give `weights` a .safetensors or .pth file'
     if weights and not os.path.isfile(os.path.expanduser(weights)): raise ValueError(msg)
     check_out(os.path.expanduser(out), resume)
 
-def _check_maps(method, target, layers, vocab):
-    "`ValueError` for maps that can't be; a class is looked for if `vocab` is known"
-    msg = f'target contrast: {method} has no map of one class against another, give another `method`'
+def _check_maps(method, target, layers, vocab, why='target contrast'):
+    "`ValueError` for maps that can't be, and `why`, if one class is to stand against another; a class is looked for if `vocab` is known"
+    msg = f'{why}: {method} has no map of one class against another, give another `method`'
     if target=='contrast' and methods[method]!='class or contrast': raise ValueError(msg)
     msg = 'method fullgrad is of the whole network, and has no maps of a layer: leave `layers` out, or give another `method`'
     if method=='fullgrad' and layers: raise ValueError(msg)
     if vocab is not None and target not in targets: _check_class(target, vocab)
+
+def _check_report(mistakes, faithfulness, humans=''):
+    "`ValueError` for what would stand in the report, if there is to be none"
+    asked = 'faithfulness' if faithfulness else 'humans'
+    msg = f'`{asked}` is of the report, and there is none with `mistakes` 0: leave one of them out'
+    if mistakes==0 and (faithfulness or humans): raise ValueError(msg)
 
 # %% ../nbs/25_cli.ipynb #3962a91f
 @call_parse
@@ -139,7 +147,7 @@ def train(
     data:_data='cifar10', # cifar10, digits (offline), a folder with train/<class>/ and test/<class>/ or with classes, a CSV, an archive
     out:_dir='', # Run folder; by default a new one under runs/
     recipe:one_of(recipe_names)='baseline', # How to train
-    epochs:_n=None, # Passes over the training set; by default the recipe's, for the digits 4, two of them slower
+    epochs:_n=None, # Passes over the training set; by default the recipe's, for the digits 4 (not with finetune)
     n_train:_n=None, # Training pictures, spread evenly over the classes; by default all
     n_valid:_n=None, # Validation pictures, likewise
     arch:_arch='', # Network: resnet18 (this project's), torchvision's (resnet34, torchvision/resnet18), timm's (timm/convnext_atto)
@@ -147,7 +155,7 @@ def train(
     weights:_file='', # Begin with the weights in this file, .safetensors or .pth, of the whole network
     width:_width=None, # Channels of the first stage of this project's resnet18; by default 64
     bs:_n=None, # Pictures in a batch; by default the recipe's
-    lr:_rate=None, # Learning rate at the start; by default the recipe's
+    lr:_rate=None, # Learning rate, at its start or peak; by default the recipe's
     seed:_seed=1, # Decides weights, order and augmentation
     precision:one_of(precisions)='auto', # Of the training; auto: the fastest that the device has
     size:_size=None, # Height and width of the pictures; by default the network's own, 32 for this project's resnet18
@@ -204,6 +212,7 @@ def run(
     how = dict(k=k, layers=_layers(layers), method=method, target=target, mistakes=mistakes)
     _check_train(**kwargs)
     _check_maps(method, target, how['layers'], _digits if kwargs.get('data')=='digits' else None)
+    _check_report(mistakes, faithfulness)
     from cifar_cam.report import check_explain, explain_run
     from cifar_cam.run import train_run
     check_explain(**how)
@@ -274,7 +283,8 @@ def runs(
     folder:str='runs' # A run folder, or one that has runs in it
 ):
     "List runs, the newest first: data, network, epochs, accuracy"
-    msg = f'no folder {folder}:{_near(folder)} give one that has runs in it'
+    folder = os.path.expanduser(folder)
+    msg = f'no folder {folder}:{_near(folder, fit=os.path.isdir)} give one that has runs in it'
     if not os.path.isdir(folder) and folder!='runs': raise ValueError(msg)
     rows = _rows(folder) if os.path.isdir(folder) else []
     for o in rows: o['when'] = f'{datetime.fromtimestamp(o["when"]):%Y-%m-%d %H:%M}'
@@ -289,12 +299,21 @@ def _newest():
     print(f'explaining {good[0]["folder"]}, the newest run', flush=True)
     return good[0]['folder']
 
+def _is_run(folder): return bool(folder) and os.path.isfile(os.path.join(os.path.expanduser(folder), 'config.json'))
+
+def _no_run(folder):
+    "That there is no run in `folder`, and which was meant, in words"
+    some = filter(_is_run, [o['folder'] for o in _rows('runs')] if os.path.isdir('runs') else [])
+    home = os.path.dirname(folder) or '.'
+    of_it = os.path.isfile(folder) and _is_run(home)
+    meant = f' did you mean {home}?' if of_it else _near(folder, *some, fit=_is_run)
+    where = f'{folder} is not a run folder: it has no config.json;{meant}'
+    return f'{where} give the folder that `save_run` or `cifar-cam` wrote: `cifar-cam runs` lists those under runs/'
+
 def _vocab(folder):
     "The classes of a run; `ValueError` if there is no run in `folder`"
-    some = [o['folder'] for o in _rows('runs')] if os.path.isdir('runs') else []
-    where = f'{folder} is not a run folder: it has no config.json;{_near(folder, *some)}'
-    msg = f'{where} give the folder that `save_run` or `cifar-cam` wrote: `cifar-cam runs` lists those under runs/'
-    if not folder or not os.path.isfile(os.path.join(folder, 'config.json')): raise ValueError(msg)
+    folder = os.path.expanduser(folder)
+    if not _is_run(folder): raise ValueError(_no_run(folder))
     try: res = _read(Path(folder)/'config.json').get('vocab')
     except ValueError: return   # which the library has words for
     return list(map(str, res)) if isinstance(res, list) else None
@@ -316,12 +335,14 @@ def explain(
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
     folder,layers = _newest() if folder is None else folder,_layers(layers)
     _check_maps(method, target, layers, _vocab(folder))
+    _check_report(mistakes, faithfulness, humans)
+    if out: check_out(os.path.expanduser(out), True)   # it may hold the run
     msg = f'export {export}: it is there already, give a new folder'
-    if export and os.path.exists(export): raise ValueError(msg)
-    msg = f'no file {humans}:{_near(humans)} give `humans` a CSV with the columns file and humans_top'
+    if export and os.path.exists(os.path.expanduser(export)): raise ValueError(msg)
+    msg = f'no file {humans}:{_near(humans, fit=os.path.isfile)} give `humans` a CSV with the columns file and humans_top'
     if humans and not os.path.isfile(os.path.expanduser(humans)): raise ValueError(msg)
     from cifar_cam.report import explain_run
-    to,names = Path(out or folder),_names(method, target)
+    to,names = Path(os.path.expanduser(out or folder)),_names(method, target)
     before = _times(to, names)
     interp = explain_run(folder, k, layers, method, target, mistakes, export or None, out or None, faithfulness, humans or None)
     return _summary(interp, names, to, before)
@@ -342,7 +363,11 @@ def look(
     if pretrained: files = [run, *files]
     msg = f'there is only {run!r}: give a run folder and pictures, or pictures and `pretrained`'
     if not files: raise ValueError(msg)
-    _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run))
+    late = next(filter(_is_run, files), None)
+    msg = f'{run} is not a run folder, and {late} is one: the run comes first, and then the pictures'
+    if late and not pretrained and not _is_run(run): raise ValueError(msg)
+    why = 'a look sets the first class against the second'
+    _check_maps(method, 'contrast', _layers(layers), None if pretrained else _vocab(run), why)
     from cifar_cam.look import look_run
     from cifar_cam.pretrained import pretrained_cifar10
     learn = pretrained_cifar10() if pretrained else run
@@ -443,10 +468,16 @@ def compare_runs(
     if out: print(f'\nthe page is {res.report(os.path.expanduser(out), k)}')
 
 # %% ../nbs/25_cli.ipynb #3d223e4d
-def _as_option(msg):
-    "An error of the library's in the shell's words: an argument at its beginning, or in backticks, is an option"
-    names = '|'.join({**signature(run).parameters, **signature(explain).parameters})
-    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: '--'+(m[1] or m[2]).replace('_', '-'), msg)
+def _options(f):
+    "The arguments of the command `f` that are options, by their names in Python"
+    return [k for k,o in signature(f).parameters.items() if k!='folder' and o.default is not o.empty]
+
+def _dashed(name): return '--'+name.replace('_', '-')
+
+def _as_option(msg, f=run):
+    "An error of the library's in the words of the command `f`: an argument at its beginning, or in backticks, is an option"
+    names = '|'.join(_options(f)) or '(?!)'   # or nothing
+    return re.sub(f'^({names})(?=:? )|`({names})`', lambda m: _dashed(m[1] or m[2]), msg)
 
 # %% ../nbs/25_cli.ipynb #c5620afd
 @call_parse
@@ -498,17 +529,13 @@ def _parser(name):
     return p
 
 # %% ../nbs/25_cli.ipynb #36025075
-def _options(f):
-    own = signature(f).parameters.values()
-    return ['--'+o.name.replace('_', '-') for o in own if o.name!='folder' and o.default is not o.empty]
-
 def _parsed(name, args):
     "The arguments of the command `name`, by name; `CliError` for what it does not have"
     f = _commands[name].__wrapped__
     p = _parser(name)   # pictures may stand on both sides of options
     kw,more = (p.parse_known_args if '--' in args else p.parse_known_intermixed_args)(args)
     odd = more[0].partition('=')[0][:60] if more else ''
-    what = f'no option {odd}:{nearest(odd, _options(f))}' if odd[:1]=='-' else f'{odd!r} is too much:'
+    what = f'no option {odd}:{nearest(odd, [_dashed(o) for o in _options(f)])}' if odd[:1]=='-' else f'{odd!r} is too much:'
     if more: raise CliError(f'{what} `cifar-cam {name} --help` lists what there is')
     return {k: v for k,v in vars(kw).items() if k in signature(f).parameters}
 
@@ -553,16 +580,19 @@ def _printable():
 
 # %% ../nbs/25_cli.ipynb #e78d6d54
 def _from_outside(e):
-    "What ended a command from outside, such as want of memory, in the shell's words; or the error again"
+    "What ended a command from outside, such as want of memory; or the error again"
     from cifar_cam.learner import _in_words
     known = _in_words(e)
     if known is None: raise e
-    return _as_option(str(known))
+    return str(known)
 
 def main(
     argv=None # Arguments; None: those of the shell
 ) -> int: # 0, 1 after a user's error, 130 after Ctrl-C
     "The command `cifar-cam`"
+    if argv is None:   # to go through a million objects of imports for garbage takes a second each time
+        if sys.argv[1:2]==['look']: gc.set_threshold(100_000)
+        atexit.register(gc.freeze)
     _printable()
     if '_ARGCOMPLETE' in os.environ: _complete()
     name,*args = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
@@ -577,7 +607,7 @@ def main(
     except KeyboardInterrupt: return 130
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); return 1
     except OSError as e: msg = f'{e.strerror}: {e.filename}' if e.strerror and e.filename else str(e)
-    except (CliError, ValueError) as e: msg = _as_option(str(e))
-    except (RuntimeError, MemoryError) as e: msg = _from_outside(e)
+    except (CliError, ValueError) as e: msg = _as_option(str(e), _commands.get(name, run))
+    except (RuntimeError, MemoryError) as e: msg = _as_option(_from_outside(e), _commands.get(name, run))
     print(f'cifar-cam: {" ".join(msg.split())}', file=sys.stderr)
     return 1

@@ -74,7 +74,7 @@ def _interpreted(run):
 
 def _all_interpreted(runs):
     "An interpretation of each of `runs`, made once for each"
-    keys = [os.path.realpath(o) if is_path(o) else id(o) for o in runs]
+    keys = [os.path.realpath(at_home(o)) if is_path(o) else id(o) for o in runs]
     made = {}
     for k,o in zip(keys, runs):
         if k not in made: made[k] = _interpreted(o)
@@ -102,12 +102,13 @@ def _check_classes(vocabs, names):
         if more: raise ValueError(msg)
 
 # %% ../nbs/22_compare.ipynb #a2806a4e
-def _keys(interp):
-    "What each picture is called; one that is there several times is counted"
-    f = interp.table.file
-    return list(zip(f, f.groupby(f).cumcount()))
-
 def _file(interp, i): return Path(interp.learn.dls.path)/interp.table.file.iat[i]
+
+def _keys(interp, whole=False):
+    "What each picture is called, or, with `whole`, where it is; one that is there several times is counted"
+    f = interp.table.file
+    if whole: f = pd.Series([os.path.realpath(_file(interp, i)) for i in range(len(f))])
+    return list(zip(f, f.groupby(f).cumcount()))
 
 def _same_file(f, g):
     "Have two files the same bytes?"
@@ -131,10 +132,15 @@ def _are_same(a, b, ia, ib):
     return np.array([_same_file(f, g) for f,g in watched(files, 'comparing files')])
 
 # %% ../nbs/22_compare.ipynb #650f0dcc
+def _meet(interps, whole=False):
+    "The places of the pictures whose `_keys` all have, a column a run"
+    places = [pd.Series(range(len(o.table)), pd.MultiIndex.from_tuples(_keys(o, whole))) for o in interps]
+    return pd.concat(places, axis=1, join='inner', keys=range(len(places)))
+
 def _by_name(interps, names):
-    "The places of the pictures that all have, a row a run"
-    places = [pd.Series(range(len(o.table)), pd.MultiIndex.from_tuples(_keys(o))) for o in interps]
-    at = pd.concat(places, axis=1, join='inner', keys=range(len(places)))
+    "The places of the pictures that all have, a row a run: by names, or by files, where data of other folders have no name in common"
+    at = _meet(interps)
+    if not len(at): at = _meet(interps, whole=True)
     its = ', '.join(f'{n} has {o.table.file.iat[0]}, for example' for n,o in zip(names, interps))
     msg = f'there is no picture that all have ({its}): compare runs on the same pictures'
     if not len(at): raise ValueError(msg)
@@ -279,8 +285,8 @@ def _taught(interp, files):
 def _warnings(self):
     "What makes the comparison unfair, as far as it is known"
     res = []
-    for name,o in zip(self.names, self.interps):
-        chosen,taught = _chosen_on(o),_taught(o, self.table.file)
+    for name,o,ids in zip(self.names, self.interps, self.at):
+        chosen,taught = _chosen_on(o),_taught(o, o.table.file.values[ids])
         if chosen: res.append(f'{name} chose its weights {chosen}')
         if taught: res.append(f'{name} was trained on {taught:,} of these pictures: of them it knew the label')
     return res
@@ -371,9 +377,11 @@ def plot_by_class(self:Comparison,
 
 # %% ../nbs/22_compare.ipynb #4cee40c7
 def _flat(d, before=''):
-    "The settings in dictionaries one inside the other, by dotted names"
+    "The settings in dictionaries one inside the other, or in lists of them, by dotted names"
     res = {}
-    for k,v in d.items(): res |= _flat(v, f'{before}{k}.') if isinstance(v, dict) and v else {before+str(k): v}
+    for k,v in d.items():
+        if are(v, lambda o: isinstance(o, dict)): v = dict(enumerate(v, 1))
+        res |= _flat(v, f'{before}{k}.') if isinstance(v, dict) and v else {before+str(k): v}
     return res
 
 def _plain(v):
@@ -382,25 +390,32 @@ def _plain(v):
     return v if isinstance(v, str) else short_repr(v)
 
 _not_settings = 'vocab','command','when','interrupted'
+_how_it_went = 'recipe epochs_done steps steps_an_epoch ended fingerprint first_epoch resumed_after'.split()   # or is said elsewhere
 
-def _settings(interp):
-    "The settings of a run, by name"
-    record = {k: v for k,v in _record(interp).items() if k not in _not_settings}
-    fits = record.pop('fits', None) or []
-    data = record.get('data') or {}
-    put = data.get('labels_used')
-    if put: record['data'] = data | dict(labels_used=f'{_labels_words(put)}; fingerprint {put.get("fingerprint")}')
-    if not record.get('recipe'): record['fits'] = '; '.join(f'{o.get("function")}, {o.get("epochs_done")} epochs' for o in fits) or None
-    record = {k: v for k,v in record.items() if v is not None}
-    return {as_text(k): as_text(_plain(v)) for k,v in _flat(record).items()}
+def _settings(record, n=0):
+    "The settings in the `record` of a run by name, with those of its first `n` fits"
+    its = {k: v for k,v in record.items() if v is not None and k not in _not_settings}
+    put,fits = its.get('data', {}).get('labels_used'),its.pop('fits', [])
+    if put: its['data'] = its['data'] | dict(labels_used=f'{_labels_words(put)}; fingerprint {put.get("fingerprint")}')
+    if n and fits: its['fits'] = '; '.join(f'{o.get("function")}, {o.get("epochs_done")} epochs' for o in fits)
+    for i,o in enumerate(fits[:n], 1): its[f'fits.{i}'] = {k: v for k,v in o.items() if k not in _how_it_went}
+    return _flat(its)
+
+def _fits_told(records):
+    "How many fits of each run are told of: none, if their recipes say all"
+    ns = [len(o['fits']) for o in records if o.get('fits')]
+    return min(ns) if any(o.get('fits') and not o.get('recipe') for o in records) else 0
 
 @patch
 def differs(self:Comparison) -> pd.DataFrame: # A row a setting, a column a run
     "The settings in which the runs differ, as their records have them"
-    its = [_settings(o) for o in self.interps]
-    keys = L(its).map(list).concat().unique()
-    t = pd.DataFrame(its, index=self.names, columns=keys).T.rename_axis('setting').fillna('–')
-    return t[t.nunique(axis=1)>1]
+    records = list(map(_record, self.interps))
+    n = _fits_told(records)
+    its = [_settings(o, n) for o in records]
+    def row(k): return [o.get(k, '–') for o in its]
+    keys = [k for k in L(its).map(list).concat().unique() if len(set(map(repr, row(k))))>1]
+    t = pd.DataFrame([map(_plain, row(k)) for k in keys], keys, self.names, dtype=object)
+    return t.map(as_text).rename(as_text).rename_axis('setting')
 
 # %% ../nbs/22_compare.ipynb #46d9adfc
 def _its_class(target, vocab):
@@ -420,7 +435,7 @@ def _maps(self:Comparison, rows, names, layers, method, target):
     last = layers is None and cam_class(method).__name__!='FullGrad'
     for name in names:
         o,ids = self._interp(name),rows[f'idx_{name}'].tolist()
-        its = usable_layers(o.learn, o.inputs(ids[:1]))[-1:] if last else layers
+        its = usable_layers(o.learn, o.inputs(ids[:1]), o.output)[-1:] if last else layers
         res[name] = o.cams(ids, its, method, target)
     return res
 

@@ -50,8 +50,8 @@ class _Finder:
     def items(self, source):
         found = find_pictures(source, **self.all)
         self.sets = found.some(*self.some).sets()
-        if found.layout=='table': self.learn(dict(zip(found.table.file, found.table.label.tolist())))
-        elif found.relabelled: self.changed.update(found.relabelled.changed)
+        if found.layout=='table': self.learn(dict(zip(map(os.path.abspath, found.table.file), found.table.label.tolist())))
+        elif found.relabelled: self.changed.update({os.path.abspath(f): o for f,o in found.relabelled.changed.items()})
         return L(self.sets).concat()
     def learn(self, labels):
         twice = first(f for f,o in labels.items() if self.labels.get(f, o)!=o)
@@ -61,8 +61,9 @@ class _Finder:
         ends = np.cumsum([0]+L(self.sets).map(len))
         return L(L(range(a, b)) for a,b in zip(ends, ends[1:]))
     def label(self, fn):
-        if Path(fn) in self.labels: return self.labels[Path(fn)]
-        if Path(fn) in self.changed: return self.changed[Path(fn)]
+        at = os.path.abspath(fn)   # however it is spelt
+        for known in self.labels,self.changed:
+            if at in known: return known[at]
         if self.labels: raise ValueError(f'{fn} is not in the table, which has the labels: give pictures that are, or no labels')
         return class_name(fn)
 
@@ -94,12 +95,12 @@ def cifar_block(
 
 # %% ../nbs/04_data.ipynb #69c0577b
 def _read_into(res, files, size, resize='crop'):
-    "Read `files` into the array `res`, in threads, and count of how many bits they are"
-    square,deep = Square(size, resize),Counter()
+    "Read `files` into the array `res`, in threads; of how many bits each is, if it is a grey picture of 12 or 16, else 0"
+    square,bits = Square(size, resize),np.zeros(len(files), np.uint8)
     def read(ids):
         for i in ids:
             im = RGBImage(_read(files[i]))
-            if 'bits' in im.info: deep[im.info['bits']] += 1
+            bits[i] = im.info.get('bits', 0)
             res[i] = np.asarray(square(im))
     with ThreadPoolExecutor(defaults.cpus) as ex:
         futures = [ex.submit(read, ids) for ids in chunked(range(len(files)), 50)]
@@ -108,14 +109,16 @@ def _read_into(res, files, size, resize='crop'):
         except BaseException:   # Ctrl-C too: what waits is not begun, and the error goes on
             ex.shutdown(cancel_futures=True)
             raise
-    return deep
+    return bits
 
-def _check_deep(deep):
-    "Say, once for all pictures, that they are taken for 12 bits; `ValueError` if it can't be so"
-    msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, '
-           f'and {deep[16]:,} have: nobody can say what is white; save all with 8 bits')
-    if len(deep)>1: raise ValueError(msg)
-    if deep[12]: warn(f'{deep[12]:,} 16-bit pictures with no value above 4,095 are read as of 12 bits')
+def _check_deep(*bits):
+    "Say, once a set, that pictures are taken for 12 bits; `ValueError` if it can't be so, in one or among all"
+    sets = [Counter(o.tolist()) for o in bits]
+    for deep in *sets,sum(sets, Counter()):
+        msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, '
+               f'and {deep[16]:,} have: nobody can say what is white; save all with 8 bits')
+        if deep[12] and deep[16]: raise ValueError(msg)
+    for n in [o[12] for o in sets if o[12]]: warn(f'{n:,} 16-bit pictures with no value above 4,095 are read as of 12 bits')
 
 _a_list_of_files = partial(are, ok=is_path),'a list of the paths of pictures'
 
@@ -155,12 +158,12 @@ def image_stats(
     return [round(float(o),4) for o in means],[round(max(float(o),1/255),4) for o in stds]
 
 # %% ../nbs/04_data.ipynb #32416645
-_reader = 2   # one more whenever the pixels that are read from a file change
+_reader = 3   # one more whenever the pixels that are read from a file change
 
 def _cache_home():
     "The folder in which arrays are kept"
     home = os.getenv('FASTAI_HOME') or os.getenv('XDG_CACHE_HOME') or '~/.cache'
-    return Path(os.path.expanduser(home))/'cifar_cam'
+    return Path(os.path.abspath(os.path.expanduser(home)))/'cifar_cam'
 
 def _kept_in(folder, files, size, resize='crop'):
     "Where the pictures of `folder` are kept: under a fingerprint of their names, sizes and times"
@@ -175,22 +178,25 @@ def _kept_in(folder, files, size, resize='crop'):
 
 # %% ../nbs/04_data.ipynb #5719ec50
 def _load(fn, shape):
-    "The array kept in `fn`, memory-mapped; None if it is not there, cut short, or not what we keep"
-    try: res = np.lib.format.open_memmap(fn, mode='r')
+    "The array kept in `fn`, memory-mapped, and the bits of each picture; None if it is not there, cut short, or not what we keep"
+    try:
+        res = np.lib.format.open_memmap(fn, mode='r')
+        bits = np.fromfile(fn, np.uint8, offset=res.offset+res.nbytes)
     except Exception: return None   # numpy has many errors for what is no array
     if not faulthandler.is_enabled():
         with suppress(Exception): faulthandler.enable(sys.__stderr__)
-    return res if (res.shape,res.dtype,res.flags.c_contiguous)==(shape,np.uint8,True) else None
+    fits = (res.shape,res.dtype,res.flags.c_contiguous,len(bits))==(shape,np.uint8,True,shape[0])
+    return (res,bits) if fits else None
 
 def _write_images(f, files, size, read=_read_into):
-    "Write the pictures `files` to the open file `f` as `np.save` does, some 64 MB at a time, which `read` puts into an array"
-    deep,at_once = Counter(),max(1, 2**26//(3*size*size))
+    "Write the pictures `files` to the open file `f` as `np.save` does, some 64 MB at a time, which `read` puts into an array; their bits"
+    bits,at_once = [np.zeros(0, np.uint8)],max(1, 2**26//(3*size*size))
     np.lib.format.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=(len(files),size,size,3)))
     for part in chunked(files, at_once):
         res = np.empty((len(part),size,size,3), np.uint8)
-        deep += read(res, part, size)
+        bits.append(read(res, part, size))
         f.write(res)
-    _check_deep(deep)
+    return np.concatenate(bits)
 
 # %% ../nbs/04_data.ipynb #1d4b5acc
 def _sweep(home):
@@ -207,7 +213,7 @@ def _keep(fn, folder, files, size, resize='crop'):
         with FileLock(fn.parent/'lock', timeout=0):
             write_whole(fn.parent/'of', os.fsencode(folder.resolve()))
             for o in fn.parent.glob('.*.unfinished'): o.unlink(missing_ok=True)
-            write_whole(fn, lambda f: _write_images(f, files, size, partial(_read_into, resize=resize)))
+            write_whole(fn, lambda f: f.write(_write_images(f, files, size, partial(_read_into, resize=resize))))
             for o in fn.parent.glob(f'{fn.name.rpartition("-")[0]}-*.npy'):
                 if o!=fn: o.unlink(missing_ok=True)
         return True
@@ -217,35 +223,46 @@ def _keep(fn, folder, files, size, resize='crop'):
 _many = 2**28   # bytes
 
 def _take(res, files, size, kept, at):
-    "Put the pictures `files` into the array `res`, each from its row `at` in what is `kept`"
-    kept.take([at[f] for f in files], 0, res, 'clip')
-    return Counter()
+    "Put the pictures `files` into the array `res`, each from its row `at` in what is `kept`; their bits"
+    (images,bits),ids = kept,[at[f] for f in files]
+    images.take(ids, 0, res, 'clip')
+    return bits[ids]
 
 def _unnamed(files, size, read):
-    "The pictures `files`, as `read` gives them, mapped from a file without a name; None if there can't be one"
+    "The pictures `files`, as `read` gives them, mapped from a file without a name, and their bits; None if there can't be one"
     shape = len(files),size,size,3
     with suppress(OSError):
         _cache_home().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=_cache_home()) as f:
-            _write_images(f, files, size, read)
+            bits = _write_images(f, files, size, read)
             f.flush()
-            return np.memmap(f, np.uint8, 'r', f.tell()-math.prod(shape), shape)
+            return np.memmap(f, np.uint8, 'r', f.tell()-math.prod(shape), shape),bits
 
 def _some(files, size, read):
-    "The pictures `files`, as `read` gives them: in memory, if there are not too many"
+    "The pictures `files`, as `read` gives them, in memory if there are not too many, and their bits"
     shape = len(files),size,size,3
     res = _unnamed(files, size, read) if math.prod(shape)>=_many else None
     if res is not None: return res
     res = np.empty(shape, np.uint8)
-    _check_deep(read(res, files, size))
-    return res
+    return res,read(res, files, size)
 
 # %% ../nbs/04_data.ipynb #ab57b781
 def _kept(every, folder, size, resize, write):
-    "The array in which all pictures are kept, written if it is not there and shall be; None, if there is none"
+    "The array in which all pictures are kept, and their bits, written if it is not there and shall be; None, if there is none"
     fn,shape = _kept_in(folder, every, size, resize),(len(every),size,size,3)
     kept = _load(fn, shape)
     return _load(fn, shape) if kept is None and write and _keep(fn, folder, every, size, resize) else kept
+
+def _cached(files, folder, size, resize='crop', every=None):
+    "What `cached_images` gives, and the bits of each picture"
+    every = picture_files(folder) if every is None else L(every).map(Path)
+    at = {f:i for i,f in enumerate(every)}
+    alien = first(f for f in files if f not in at)
+    if alien: raise ValueError(f'{alien} is none of the pictures in {folder}: give the folder that it is in')
+    whole = list(files)==list(every)
+    kept = _kept(every, Path(folder), size, resize, write=whole)
+    if whole and kept is not None: return kept
+    return _some(files, size, partial(_read_into, resize=resize) if kept is None else partial(_take, kept=kept, at=at))
 
 def cached_images(
     files, # Paths of pictures, all in folders of classes under `folder`, or among `every`
@@ -260,14 +277,9 @@ def cached_images(
     check_args(allowed.size, size=size)
     check_args(_a_resize, resize=resize)
     check_value('every', every, lambda o: o is None or _a_list_of_files[0](o), f'{_a_list_of_files[1]}, or None')
-    every = picture_files(folder) if every is None else L(every).map(Path)
-    at = {f:i for i,f in enumerate(every)}
-    alien = first(f for f in files if f not in at)
-    if alien: raise ValueError(f'{alien} is none of the pictures in {folder}: give the folder that it is in')
-    whole = list(files)==list(every)
-    kept = _kept(every, Path(folder), size, resize, write=whole)
-    if whole and kept is not None: return kept
-    return _some(files, size, partial(_read_into, resize=resize) if kept is None else partial(_take, kept=kept, at=at))
+    images,bits = _cached(files, folder, size, resize, every)
+    _check_deep(bits)
+    return images
 
 # %% ../nbs/04_data.ipynb #5e94f727
 class ArrayDL(TfmdDL):
@@ -447,10 +459,14 @@ def _source(found, images, **kwargs):
 def _arrays(found, size, resize):
     "The pictures of each set, as an array"
     sets,how = found.sets(),dict(size=size, resize=resize)
-    if found.every is None: return [cached_images(o, found.path/name, **how) for o,name in zip(sets, found.names)]
-    every = L(found.every)
-    _kept(every, found.home, **how, write=len(every)==len(found.table))
-    return [cached_images(o, found.home, **how, every=every) for o in sets]
+    if found.every is None: its = [_cached(o, found.path/name, **how) for o,name in zip(sets, found.names)]
+    else:
+        every = L(found.every)
+        _kept(every, found.home, **how, write=len(every)==len(found.table))
+        its = [_cached(o, found.home, **how, every=every) for o in sets]
+    images,bits = zip(*its)
+    _check_deep(*bits)   # of all sets
+    return list(images)
 
 def _check_apart(found, images):
     "Say how many pictures of other sets are among those to train on"

@@ -10,13 +10,13 @@ __all__ = ['Exported', 'export_run']
 # %% ../nbs/23_export.ipynb #afa797f5
 import hashlib, io, json, logging, tempfile, warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from copy import deepcopy
 from dataclasses import dataclass
 from . import __version__
 from .imports import *
 from .files import *
 from .data import *
 from .models import *
+from .models import _copied
 from .recipe import versions
 from .run import *
 from .classes import *
@@ -64,7 +64,7 @@ def _ready(learn):
     msg = 'the loss function does not say what makes probabilities of what the model gives: give the learner one that does'
     if act in (None,noop,noops): raise ValueError(msg)
     images,x = _pictures(learn)
-    net = _FromBytes(deepcopy(unwrap(learn.model)).cpu().float(), _stats_of(learn.dls.valid), act, len(vocab)).eval().requires_grad_(False)
+    net = _FromBytes(_copied(unwrap(learn.model)).cpu().float(), _stats_of(learn.dls.valid), act, len(vocab)).eval().requires_grad_(False)
     msg = 'the validation pictures are changed in more ways than by scaling and normalisation: such data can not be exported'
     with torch.no_grad():
         same = net.scaled(images).shape==x.shape and torch.allclose(net.scaled(images), x.float(), atol=1e-4)
@@ -119,8 +119,10 @@ def _resizing(dl):
     "How a picture gets its size in validation, in words"
     fs = [o for o in dl.after_item.fs if getattr(o, 'split_idx', None)!=0 and not isinstance(o, ToTensor)]
     square = first(o for o in fs if isinstance(o, Square))
-    if square: return f'{_ways[square.resize]}, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
-    return 'fastai: ' + (', '.join(map(str, fs)) or 'none')
+    then = [str(o) for tfm in fs if tfm is not square for o in getattr(tfm, 'valid_aug', [tfm])]
+    if square is None: return 'fastai: ' + (', '.join(then) or 'none')
+    how = f'{_ways[square.resize]}, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
+    return f'{how}, and changed by {", ".join(then)}' if then else how
 
 def _about(learn, net, images):
     "Metadata of the file"

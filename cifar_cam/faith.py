@@ -10,7 +10,6 @@ __all__ = ['rank_places', 'road', 'deletion_insertion', 'drop_increase', 'mosaic
 
 # %% ../nbs/16_faith.ipynb #a64de82a
 import math
-from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
 import cv2, numpy as np, pandas as pd, torch
@@ -24,20 +23,28 @@ from pytorch_grad_cam.metrics.road import neighbors_weights
 from .docs import document
 from .files import *
 from .models import *
+from .models import _a_weight, _copied
 from .trace import *
 from .maps import *
 from .cam import *
 from .cam import _kind, _listed, _squashed
 
 # %% ../nbs/16_faith.ipynb #3465a510
+def _as_array(heat):
+    "Maps as numpy has them, which may be a tensor"
+    if not isinstance(heat, torch.Tensor): return heat
+    heat = heat.detach().cpu().as_subclass(torch.Tensor)
+    return (heat.float() if heat.dtype==torch.bfloat16 else heat).numpy()
+
 def rank_places(
-    heat, # n x height x width
+    heat, # n x height x width, an array or a tensor
     seed:int=1 # Of the order among equal values
 ) -> np.ndarray: # n x height x width, 0 for the most relevant place
     "The rank of each place, from most to least relevant; no two are equal"
+    heat = _as_array(heat)
     check_value('heat', heat, lambda o: np.ndim(o)==3 and np.size(o)>0, 'maps, n x height x width')
     check_args(allowed.seed, seed=seed)
-    rng,flat = np.random.default_rng(seed),np.reshape(heat, (len(heat), -1))
+    rng,flat = np.random.default_rng(seed),np.reshape(heat, (len(heat), -1)).astype(float)   # of whole numbers without a sign, -1 is large
     order = np.stack([np.lexsort((rng.permutation(o.size), -o)) for o in flat])
     return order.argsort(1).reshape(np.shape(heat))
 
@@ -50,18 +57,26 @@ def _as_probs(out, kind, one=False):
     if not kind: yes = yes.sigmoid()
     return torch.cat([1-yes,yes], 1)
 
+def _makes_probs(output, shape):
+    "Whether a function gives numbers from 0 to 1 whatever it is given: of tensors of a shape, large and small"
+    try: p = output(torch.linspace(-9, 9, math.prod(shape)).view(shape))
+    except Exception: return False   # it is of something else, such as a dictionary
+    return isinstance(p, torch.Tensor) and bool(((p>=0) & (p<=1)).all())
+
 def _checked_kind(t, out, output):
     "What kind of probabilities a model gives, or nothing for logits; `ValueError` if nobody can say"
     kind,looks = _kind(t, out),_squashed(torch.cat([t.outs, out]), t.one)
+    if not kind and callable(output) and _makes_probs(output, (3,1) if t.one else (3,*t.n_out)): return 'sigmoid'
     msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
     if looks and not kind and not callable(output): raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
     return kind
 
 def _probs(model, x, targets, bs=256, output=None):
     "The probability of each picture's target"
-    p = next(model.parameters(), torch.empty(0))
+    p = _a_weight(model)
+    def one(o): return model(torch.cat([o,o]))[:1] if len(o)==1 else model(o)   # `squeeze` may drop the axis of a single picture
     with traced(model, x, output) as t, torch.no_grad():
-        out = torch.cat([model(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
+        out = torch.cat([one(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
     return _as_probs(out, _checked_kind(t, out, output), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
 # %% ../nbs/16_faith.ipynb #3c1d77aa
@@ -74,7 +89,7 @@ _a_batch = (lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and o.is_floatin
     'the tensor that `cam` was given, n x 3 x height x width, normalised')
 
 def _checked(model, targets, images, *heat):
-    "The plain model, pictures on the CPU and one class a picture"
+    "The plain model, pictures on the CPU, one class a picture, and maps as arrays"
     check_args(_a_batch, images=images)
     if targets is None: raise ValueError('targets is None: give a class, or one a picture, such as `maps.targets`')
     targets = [targets]*len(images) if isinstance(targets, (Integral,str)) else _listed(targets)
@@ -83,8 +98,9 @@ def _checked(model, targets, images, *heat):
     pairs = any(isinstance(t, tuple) or callable(t) for t in targets)
     if pairs: raise ValueError('maps of a contrast, or of a function, have no probability of their own: give maps of a class')
     msg = 'a map a picture, of its height and width, finite and from 0 to 1, as `maps.heat(layer)` gives them'
+    heat = list(map(_as_array, heat))
     for o in heat: check_value('heat', o, partial(_is_heat, images=images), msg)
-    return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(targets)
+    return unwrap(model),images.detach().as_subclass(torch.Tensor).float().cpu(),list(targets),*heat
 
 # %% ../nbs/16_faith.ipynb #0e7e8f24
 def _system(gone, x):
@@ -143,10 +159,10 @@ def road(
     targets, # A class, or one a picture
     shares=(.1,.2,.3,.4,.5,.6,.7,.8,.9), # Of the places, to be removed
     seed:int=1, # Of ties and noise
-    output=None # As for `cam`
+    output=None # As for `cam`; probabilities of what it gives are by softmax, unless it gives some, as `torch.sigmoid` for several labels
 ) -> dict: # road_morf, road_lerf and road, each n
     "Mean change of the target's probability when the most, and the least, relevant places are filled in (Rong et al. 2022)"
-    model,x,ts = _checked(model, targets, images, heat)
+    model,x,ts,heat = _checked(model, targets, images, heat)
     check_value('shares', shares, partial(are, ok=is_share), 'one or more numbers from 0 to 1')
     return _road(model, x, ts, heat, shares, seed, output, _probs(model, x, ts, output=output))
 
@@ -158,12 +174,12 @@ def deletion_insertion(
     targets, # A class, or one a picture
     steps:int=16, # Of the curve
     seed:int=1, # Of ties
-    output=None # As for `cam`
+    output=None # As for `road`
 ) -> dict: # deletion and insertion, each n
     "Area under the target's probability while places are removed, or come back, most relevant first (Petsiuk et al. 2018)"
     few = not isinstance(steps, Integral) or steps<1
     if few: raise ValueError(f'steps is {steps!r}: expected a whole number, 1 or more')
-    model,x,ts = _checked(model, targets, images, heat)
+    model,x,ts,heat = _checked(model, targets, images, heat)
     check_args(allowed.whole, steps=steps)
     rank,side = torch.from_numpy(rank_places(heat, seed))[:,None],min(x.shape[-2:])
     blurred = gaussian_blur(x, side//4*2+1, side/8)
@@ -179,10 +195,10 @@ def drop_increase(
     images:torch.Tensor, # What the maps are of, as `cam` was given it; 0 is the mean colour
     heat, # n x height x width of the pictures, from 0 to 1
     targets, # A class, or one a picture
-    output=None # As for `cam`
+    output=None # As for `road`
 ) -> dict: # drop and increase, each n
     "Relative loss of the target's probability, and whether it grows, when only what the map marks is shown (Chattopadhay et al. 2018)"
-    model,x,ts = _checked(model, targets, images, heat)
+    model,x,ts,heat = _checked(model, targets, images, heat)
     p0,p = [_probs(model, o, ts, output=output) for o in (x, x*torch.from_numpy(np.float32(heat))[:,None])]
     return dict(drop=np.maximum(p0-p, 0)/p0, increase=np.float64(p>p0))
 
@@ -272,7 +288,7 @@ def randomisation(
     "Rank correlation of maps with those of the same network, its weights randomised from the output down (Adebayo et al. 2018)"
     check_args(allowed.seed, seed=seed)
     check_args(allowed.flag, cascade=cascade)
-    ref,net,rows = cam(model, images, targets, layers, method, **kwargs),deepcopy(unwrap(model)).float(),{}
+    ref,net,rows = cam(model, images, targets, layers, method, **kwargs),_copied(unwrap(model)).float(),{}
     layers,parts = None if ref.layers==['input'] else ref.layers,_weighted(net, images)
     before = [None] + [k for k,_ in parts[:-1]]
     with torch.random.fork_rng(devices=[]):
@@ -411,7 +427,8 @@ def faithfulness(
     metrics=None, # Names that `faithfulness_metrics` lists; None: all
     n_mosaics:int=32, # For `focus`
     seed:int=1, # Of ties, noise, controls, mosaics and random weights
-    each:bool=False # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
+    each:bool=False, # A row a picture, instead of the means: for their spread; not for 'focus' and 'randomisation', which have none
+    output=None # As for `road`; None: as the maps have it
 ) -> pd.DataFrame: # Rows: layer, and the method or a control; columns: means over pictures
     "How far maps show what the network used, beside a random map and a centred blob"
     check_args(allowed.flag, each=each)
@@ -420,7 +437,7 @@ def faithfulness(
     check_args(allowed.seed, seed=seed)
     many,x,ts = _which_maps(model, maps, images)
     _check_apart(many)
-    bench = _Bench(unwrap(model), x, ts, many[0].logits, metrics, n_mosaics, seed, each, many[0].options.get('output'))
+    bench = _Bench(unwrap(model), x, ts, many[0].logits, metrics, n_mosaics, seed, each, ifnone(output, many[0].options.get('output')))
     blob,rows = bench.blob(),{}
     for m in many:
         square,like = bench.of_squares(m),bench.likeness(m)
@@ -461,7 +478,7 @@ def _bias(model, n_out):
 
 def _reweighted(model, x, layer, w):
     "Logits when each cell of a layer counts `w` times"
-    p = next(model.parameters(), torch.empty(0))
+    p = _a_weight(model)
     module = find_layers(model, layer)[layer]
     with torch.no_grad(), traced(model, x) as t:
         grid = t.grid(first(k for k,m in model.named_modules() if m is module))
@@ -477,12 +494,16 @@ def _reweighted(model, x, layer, w):
 def logit_ledger(
     model, # As for `cam`; ends in pooling and a linear layer
     x:torch.Tensor, # As for `cam`
-    targets=None, # As for `cam`
+    targets=None, # A class or a `contrast`, or one a picture; None: what the model predicts
     layer=None # The last stage; None: found
 ) -> LogitLedger: # `ValueError` if cells and bias don't add up to the logit
     "What each cell of the last stage adds to a class's logit (Draelos & Carin 2020)"
     several = is_listy(layer) and len(layer)!=1
     if several: raise ValueError(f'{len(layer)} layers given: a ledger is of the last stage alone, so give one, or none')
+    if hasattr(targets, '__next__'): targets = list(targets)
+    ts = [] if targets is None or isinstance(targets, contrast) else _listed(targets)
+    msg = 'targets has a function, and a ledger is of the logits themselves: give a class, or a `contrast`, or one a picture'
+    if any(map(callable, ts)): raise ValueError(msg)
     maps,net = cam(model, x, targets, layer, 'hirescam'),unwrap(model)
     (k,),ts = maps.layers,maps.targets
     of = lambda vs: np.array([_of_class(v, t) for v,t in zip(vs, ts)])

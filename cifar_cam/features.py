@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
+from .choices import nearest
 from .progress import watched
 from .files import *
 from .data import *
@@ -24,6 +25,8 @@ from .models import *
 from .recipe import *
 from .checkpoint import _checksum
 from .run import *
+from .layouts import _csv_rows
+from .labels import *
 from .classes import *
 from .trace import *
 from .cam import *
@@ -65,13 +68,13 @@ def _place(model, x):
     return name,lambda i,o: grid(o).mean((2,3))
 
 def _run_once(model, place, x):
-    "What the model gives for the pictures `x`, and their features"
+    "What the model gives for the pictures `x`, twice for a single one, and their features"
     name,make = place
     seen = []
     hook = model.get_submodule(name).register_forward_hook(lambda m,i,o: seen.append(make(i[0], o)))
-    try: out = model(x)
+    try: out = model(torch.cat([x,x]) if len(x)==1 else x)   # `squeeze` may drop the axis of a single picture
     finally: hook.remove()
-    return out,seen[-1].flatten(1).float().cpu()
+    return out,seen[-1].flatten(1)[:len(x)].float().cpu()
 
 # %% ../nbs/19_features.ipynb #f4676a00
 @contextmanager
@@ -227,10 +230,16 @@ def _check_to(interp, to):
     if not isinstance(to, str) or to not in sets: raise ValueError(msg)
     return sets[to]
 
-def _same_pictures(interp, names):
-    "Are the files `names` those of the interpretation, in its order?"
-    numbers = [str(i) for i in range(len(names))]
-    return names==interp.table.file.tolist() and names!=numbers
+def _files_of(dl):
+    "The whole path of each picture of `dl`; None for each, where they are in no files"
+    names = file_names(dl, '\0')   # no folder, below which a path would be cut short
+    return [None]*len(names) if names==[str(i) for i in range(len(names))] else list(map(os.path.abspath, names))
+
+def _places_in(dl, interp):
+    "Which picture of `dl` each one of the interpretation is, by its file; -1: none"
+    if dl.dataset is interp.dl.dataset: return torch.arange(len(interp.targs))
+    at = {o: i for i,o in enumerate(_files_of(dl)) if o}
+    return torch.tensor([at.get(o, -1) for o in _files_of(interp.dl)])
 
 # %% ../nbs/19_features.ipynb #e9aa5b17
 def _place_for(model, x):
@@ -272,12 +281,12 @@ def similar(self:CAMInterpretation,
     q = self._features_of(idxs)
     (fs,ys),names = self._searched(to, dl, q),file_names(dl, self.learn.dls.path)
     names = list(names)
-    own = to=='own' or _same_pictures(self, names)
-    if len(fs)<=own: raise ValueError(f'{to} has one picture, and no other that could be like it: give another `to`')
-    sims,ids = (o.tolist() for o in _nearest(q, fs, k+own))
+    own = _places_in(dl, self)[idxs].tolist()
+    if len(fs)==1 and max(own)==0: raise ValueError(f'{to} has one picture, and no other that could be like it: give another `to`')
+    sims,ids = (o.tolist() for o in _nearest(q, fs, k+1))
     rows = []
-    for i,ss,js in zip(idxs, sims, ids):
-        near = [o for o in zip(js, ss) if not (own and o[0]==i)][:k]
+    for i,at,ss,js in zip(idxs, own, sims, ids):
+        near = [o for o in zip(js, ss) if o[0]!=at][:k]
         rows += [(i, r, j, names[j], self.vocab[ys[j].item()], s) for r,(j,s) in enumerate(near, 1)]
     return pd.DataFrame(rows, columns=['idx','rank','index','file','label','similarity'])
 
@@ -297,7 +306,7 @@ def plot_similar(self:CAMInterpretation,
     wide = int(t['rank'].max())
     fig,axs = plt.subplots(len(idxs), 1+wide, figsize=figsize or (1.5*(1+wide), 1.9*len(idxs)), squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
-    for row,i,im,(_,near) in zip(axs, idxs, self.pictures(idxs), t.groupby(np.arange(len(t))//wide)):
+    for row,i,im,(_,near) in zip(axs, idxs, self.pictures(idxs), t.groupby((t['rank']==1).cumsum())):
         r = self.table.iloc[i]
         _tile(row[0], im, _wrapped([f'{as_text(r.actual)} → {as_text(r.predicted)}', f'#{i}'], 22))
         for ax,o,seen in zip(row[1:], near.itertuples(), _pictures_at(dl, near['index'].tolist())):
@@ -372,9 +381,10 @@ def duplicates(self:CAMInterpretation,
     pairs = _pairs(b, b, k+1, lambda i,j: ys[i]!=ys[j])
     pairs[:2] = pairs[:2].sort(0).values   # the first of two may have `k` others nearer than the second
     tables = [('train',_same(b, b, pairs.unique(dim=1), least),names,ys)]
-    if not _same_pictures(self, names):
-        a = _small(dl)
-        tables = [('own',_same(a, b, _pairs(a, b, k, lambda i,j: j>=0), least),self.table.file.tolist(),self.targs)]+tables
+    at = _places_in(self.learn.dls.train, self)
+    if not at.equal(torch.arange(len(names))):
+        a,n = _small(dl),k+bool((at>=0).any())
+        tables = [('own',_same(a, b, _pairs(a, b, n, lambda i,j: j!=at[i]), least),self.table.file.tolist(),self.targs)]+tables
     def words(ids, ys): return [self.vocab[o] for o in ys[ids.tolist()].tolist()]
     def table(s, t, own, y): return pd.DataFrame(dict(set=s, file=np.array(own, object)[t.i], label=words(t.i, y),
         other=np.array(names, object)[t.j], other_label=words(t.j, ys), mirrored=t.mirrored.tolist(), sameness=t.sameness.tolist()))
@@ -398,6 +408,12 @@ def _confidence(p, y): return np.where(p.argmax(1)==y, 1, -p.max(1))
 
 _qualities = dict(self_confidence=_own, normalized_margin=_margin, confidence_weighted_entropy=_entropy, confidence=_confidence)
 
+def _check_sums(p):
+    "`ValueError` unless each row of `p` sums to 1, as probabilities do, and percents do not"
+    sums = p.sum(1)
+    msg = len(p) and f'rows of probs sum to {sums.min():.3g} to {sums.max():.3g}: give probabilities, which sum to 1 in each row'
+    if len(p) and np.abs(sums-1).max()>.01: raise ValueError(msg)
+
 def label_quality(
     labels, # Indices of classes
     probs, # Probabilities, pictures x classes, of a network that did not see the pictures
@@ -412,6 +428,7 @@ def label_quality(
     if not fit: raise ValueError(msg)
     msg = f'labels are not indices of {p.shape[1]} classes, or probabilities are not finite'
     if len(y) and (y.min()<0 or y.max()>=p.shape[1] or not np.isfinite(p).all()): raise ValueError(msg)
+    _check_sums(p)
     return _qualities[by](p, y)
 
 # %% ../nbs/19_features.ipynb #bd672a9d
@@ -459,27 +476,32 @@ def _check_folds(learn, folds, vocab):
     if msg: raise ValueError(msg)
 
 # %% ../nbs/19_features.ipynb #dde9396f
-def _fold_settings(learn):
-    "How the run of `learn` was trained, as `train_run` takes it; `ValueError` if that is not known"
+def _fold_settings(learn, **kwargs):
+    "How the run of `learn` was trained, as `train_run` takes it, and `kwargs`; `ValueError` if that is not known"
     config = vars(learn).get('config') or {}
     msg = 'the run was not trained by a recipe of this project: train networks on parts of the pictures yourself, and give `probs`'
     if not config.get('recipe') or not isinstance((config.get('data') or {}).get('size'), int): raise ValueError(msg)
-    arch,data = config['arch'],config['data']
-    return dict(recipe=Recipe(**config['recipe']), arch=arch['name'], width=arch.get('width'), size=data['size'],
-                seed=config.get('seed') or data.get('seed') or 1, resize=data.get('resize', 'crop'))
+    arch,data,r = config['arch'],config['data'],Recipe(**config['recipe'])
+    msg = f'the run began with the weights in {arch.get("weights")}, and where that file is was not kept: give its path as `weights`'
+    if arch.get('weights') and 'weights' not in kwargs: raise ValueError(msg)
+    how = dict(recipe=r, flip=r.flip, arch=arch['name'], width=arch.get('width'), pretrained=arch.get('pretrained', False),
+               size=data['size'], resize=data.get('resize', 'crop'), precision=getattr(learn, 'precision', 'auto'),
+               seed=ifnone(config.get('seed'), ifnone(data.get('seed'), 1)))
+    return how | kwargs
 
 def cross_validate(
     run, # A run folder, or a `Learner` with the settings of one
     out, # A folder for the networks, a run each; what is in it already is not trained again
     folds:int=3, # Parts of the training set, and so networks
-    **kwargs # More for `train_run`, such as workers
+    **kwargs # More for `train_run`, such as workers; and weights, the file that the run began with, if it did
 ) -> np.ndarray: # Training pictures x classes, in the order of the training set
     "Probabilities of the training pictures, each by a network trained as the run was on the other parts"
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(allowed.path, out=out)
     check_args((partial(is_whole, least=2, most=20),'a whole number, 2 to 20'), folds=folds)
     learn = run if isinstance(run, Learner) else load_run(run)
-    how,vocab = _fold_settings(learn)|kwargs,list(class_names(learn.dls.valid))
+    if hasattr(learn, 'check_pictures'): learn.check_pictures()
+    how,vocab = _fold_settings(learn, **kwargs),list(class_names(learn.dls.valid))
     _check_folds(learn, folds, vocab)
     res = np.full((len(learn.dls.train.items),len(vocab)), np.nan)
     for k in range(folds):
@@ -491,10 +513,12 @@ def cross_validate(
     return res
 
 # %% ../nbs/19_features.ipynb #2168a029
-def _votes(q, fs, ys, c, k=20, own=False):
-    "Shares of `c` classes among the `k` of the features `fs`, of labels `ys`, that are nearest to each of `q`; `own`: `q` is `fs`"
-    sims,ids = _nearest(q, fs, k+own)
-    if own: sims = sims.masked_fill(ids==torch.arange(len(q))[:,None], -1)
+def _votes(q, fs, ys, c, own, k=20):
+    "Shares of `c` classes among the `k` of the features `fs`, of labels `ys`, nearest to each of `q`, which is the one at `own`, or -1"
+    sims,ids = _nearest(q, fs, k+1)
+    out = ids==own[:,None]
+    out[:,k:] |= ~out.any(1, keepdim=True)
+    sims = sims.masked_fill(out, -1)
     w = ((sims-sims.amax(1, keepdim=True))/.05).exp()*(sims>-1)
     res = torch.zeros(len(q), c).scatter_add_(1, ys[ids], w)
     return res/res.sum(1, keepdim=True)
@@ -524,12 +548,8 @@ def _given(probs, shape):
     p = np.asarray(probs, dtype=float) if not isinstance(probs, (str,bytes,dict)) else np.empty(0)
     msg = f'probs are {short_repr(p.shape)}: give finite probabilities, {shape[0]:,} pictures x {shape[1]:,} classes'
     if p.shape!=tuple(shape) or not np.isfinite(p).all() or (p<0).any(): raise ValueError(msg)
+    _check_sums(p)
     return torch.from_numpy(p).float()
-
-def _is_train(interp):
-    "Are the pictures of the interpretation those that its network was trained on, in the same order?"
-    train = interp.learn.dls.train
-    return interp.dl.dataset is train.dataset or _same_pictures(interp, list(file_names(train, interp.learn.dls.path)))
 
 _rankings = *_qualities,'neighbours','combined','confident_learning'
 
@@ -541,7 +561,7 @@ def _judged(self:CAMInterpretation, of, votes, given=None):
         probs,ys = self.preds.float() if given is None else _given(given, self.preds.shape),self.targs
         if votes:
             learned = self._searched('train', None, self._features_of([0]))
-            voted = _votes(self._features_of(list(range(len(ys)))), *learned, c, own=_is_train(self))
+            voted = _votes(self._features_of(list(range(len(ys)))), *learned, c, _places_in(self.learn.dls.train, self))
         losses = F.nll_loss(probs.clamp(min=1e-38).log(), ys, reduction='none')
         t = self.table if given is None else _table(self.vocab, self.table.file.tolist(), probs, ys, losses)
         return t,ys.numpy(),probs.numpy().astype(float),voted
@@ -549,7 +569,7 @@ def _judged(self:CAMInterpretation, of, votes, given=None):
     probs = _out_of_fold(fs, ys, c) if given is None else _given(given, (len(fs),c))
     names = list(file_names(_plain(self.learn, self.learn.dls.train), self.learn.dls.path))
     losses = F.nll_loss(probs.clamp(min=1e-38).log(), ys, reduction='none')
-    if votes: voted = _votes(fs, fs, ys, c, own=True)
+    if votes: voted = _votes(fs, fs, ys, c, torch.arange(len(fs)))
     return _table(self.vocab, names, probs, ys, losses),ys.numpy(),probs.numpy().astype(float),voted
 
 def _quality_of(by, probs, votes):
@@ -578,7 +598,11 @@ def _doubt_said(n, wrong, k, most, part, which='whose label fits worst'):
     its = f'The mistake {which}, of {n:,} pictures, is' if k==1 else f'The {k:,} mistakes {which}, of {n:,} pictures {most:,} at most, are'
     return f'{its} marked as doubtful. An examination: {exam}. That is a suspicion, not a truth.'
 
-_saw_them = ' The network was taught these labels, and may have learned wrong ones, which then fit.'
+def _saw_said(interp):
+    "That the network was taught the labels of the interpretation, or some of them, in words; nothing, if none"
+    own = _places_in(interp.learn.dls.train, interp)>=0
+    its = 'these labels' if own.all() else f'{own.sum():,} of these labels'
+    return f' The network was taught {its}, and may have learned wrong ones, which then fit.'*bool(own.any())
 
 # %% ../nbs/19_features.ipynb #23d56071
 @patch
@@ -606,10 +630,24 @@ def label_issues(self:CAMInterpretation,
     res = ranked[~ranked.correct.to_numpy(bool)].head(n if part>=_least else 0)
     which = 'that cleanlab finds and whose label fits worst' if lone else 'whose label fits worst'
     said = _doubt_said(len(t), int((~t.correct).sum()), len(res), n, part, which)
-    res.attrs['said'] = said + _saw_them*(of=='own' and not given and _is_train(self))
+    res.attrs['said'] = said if given or of=='train' else said+_saw_said(self)
     return res
 
 # %% ../nbs/19_features.ipynb #f4089f39
+def _humans_table(fn):
+    "The table in a CSV of what people saw, all texts"
+    what = 'give a CSV with the columns file and humans_top'
+    if not fn.is_file(): raise ValueError(f'humans {fn}: there is no such file, {what}')
+    try: (_,head),*rows = _csv_rows(fn) or [(1,[])]
+    except (ValueError, OSError) as e: raise ValueError(f'humans: {e}') from e
+    head = [o.strip().lower() for o in head]
+    for k in 'file','humans_top':
+        if (n := head.count(k))!=1: raise ValueError(f'humans {fn}: {n or "no"} column{"s"*(n>1)} {k}, {what}')
+    odd = first(o for o in rows if len(o[1])!=len(head))
+    msg = odd and f'humans {fn}: line {odd[0]} has {len(odd[1])} fields, and the first one {len(head)}: put names with commas in quotes'
+    if odd: raise ValueError(msg)
+    return pd.DataFrame([list(map(from_cell, o)) for _,o in rows], columns=head, dtype=object)
+
 def read_humans(
     fn # A CSV with the columns file, humans_top and perhaps mturk_given; or what this function gave
 ) -> pd.DataFrame: # Indexed by file
@@ -619,11 +657,7 @@ def read_humans(
     if isinstance(fn, pd.DataFrame): return fn
     check_args(allowed.path, humans=fn)
     fn = at_home(fn)
-    if not fn.is_file(): raise ValueError(f'humans {fn}: there is no such file, give a CSV with the columns file and humans_top')
-    try: t = pd.read_csv(fn, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as e: raise ValueError(f'humans {fn}: not a CSV that can be read ({type(e).__name__})') from e
-    lost = [o for o in ('file','humans_top') if o not in t.columns]
-    if lost: raise ValueError(f'humans {fn}: no column {lost[0]}, give a CSV with the columns file and humans_top')
+    t = _humans_table(fn)
     if t.file.duplicated().any(): raise ValueError(f'humans {fn}: {short_repr(t.file[t.file.duplicated()].iloc[0])} is there twice')
     given = t.get('mturk_given', pd.Series('', t.index))
     return t.assign(given=pd.to_numeric(given, errors='coerce')).set_index('file')[['humans_top','given']]
@@ -636,12 +670,14 @@ def people_disagree(self:CAMInterpretation,
     "On which pictures people, too, disagree with the label"
     h = read_humans(humans)
     t = self.table.join(h[h.humans_top!=''], on='file', how='inner')
-    classes = list(map(str, self.vocab))
-    odd = t.humans_top[~t.humans_top.isin(classes)]
-    msg = f"humans: they say {short_repr(first(odd))} and no class of this network, such as {classes[0]}: give what is of these classes"
-    if len(t) and len(odd)==len(t): raise ValueError(msg)
+    classes = list(map(as_text, self.vocab))
+    odd,names = t[~t.humans_top.isin(classes)],', '.join(classes[:20]) + ', …'*(len(classes)>20)
+    if len(odd):
+        file,o = odd[['file','humans_top']].iloc[0]
+        msg = f'humans: {len(odd):,} of their labels are no classes of this network, such as {short_repr(o)} of {file}:'
+        raise ValueError(f'{msg}{nearest(o, classes)} there is {names}; put them right, or leave them empty')
     if not len(t): raise ValueError(f'humans: none of its {len(h):,} pictures is one of these, such as {self.table.file[0]}')
-    return t.assign(other=t.humans_top!=t.actual.map(str), refused=t.given<3).drop(columns=['humans_top','given'])
+    return t.assign(other=t.humans_top!=t.actual.map(as_text), refused=t.given<3).drop(columns=['humans_top','given'])
 
 @patch
 def _humans_said(self:CAMInterpretation, humans):

@@ -14,7 +14,7 @@ import hashlib, io, math, os, random, re, shutil, tempfile, unicodedata
 from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from warnings import warn
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from .imports import *
 from .archives import unpack
 
@@ -37,8 +37,7 @@ def check_value(
     what:str # What to give instead
 ):
     "`ValueError` in one line, if `value` is not what it should be"
-    msg = f'{name} is {short_repr(value)}: give {what}'
-    if not ok(value): raise ValueError(msg)
+    if not ok(value): raise ValueError(f'{name} is {short_repr(value)}: give {what}')
 
 # %% ../nbs/00_files.ipynb #459c43aa
 def is_whole(
@@ -160,13 +159,14 @@ def _upright(im):
     return im.transpose(Image.Transpose[_turns[how-2]]) if how in range(2, 9) else im
 
 # %% ../nbs/00_files.ipynb #14a94241
-def _grey8(im):
-    "A grey picture of 12 or 16 bits as one of 8; `bits` in its `info` says of how many"
+def _grey8(im, negative=False):
+    "A grey picture of 12 or 16 bits, in which 0 is black or, if `negative`, white, as one of 8; `bits` in its `info` says of how many"
     a = np.asarray(im).astype(np.int64)
     low,top = a.min(),a.max()
     msg = f'its values go from {low:,} to {top:,}, and 32 bits have no fixed range: save it with 8 or 16 bits'
     if low<0 or top>65535: raise ValueError(msg)
     bits = 12 if 0<top<4096 else 16
+    if negative: a = 2**bits-1-a
     res = Image.fromarray(((a*255+2047)//4095 if bits==12 else a//257).astype(np.uint8))
     if top: res.info['bits'] = bits   # black is black
     return res
@@ -180,9 +180,10 @@ def _on_white(im):
 def _as_rgb(im):
     "A picture of any mode as RGB, upright"
     deep = ';16' in str(getattr(im, 'tile', ''))   # how it is in the file, which is forgotten once it is read
+    negative = getattr(im, 'tag_v2', {}).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)==0   # which Pillow minds for 8 bits alone
     im = _upright(im)
     if im.mode=='F': raise ValueError('its pixels are floats, which have no fixed range: save it with 8 or 16 bits')
-    if im.mode[0]=='I': im = _grey8(im)
+    if im.mode[0]=='I': im = _grey8(im, negative)
     elif im.has_transparency_data: im = _on_white(im)
     im = im.convert('RGB')
     im.info = {k: v for k,v in im.info.items() if k=='bits'}   # what EXIF data says is done
@@ -201,16 +202,29 @@ def _read(fn):
         msg = f"can't read the picture {fn}: {why}; replace or remove it"
         raise ValueError(msg) from e
 
-def load_rgb(
-    fn # A file's path, or a file open for reading
-) -> Image.Image: # Mode RGB, 8 bits a channel
-    "Read a picture as RGB: upright, 12 or 16 bits scaled to 8, on white; `ValueError` names a file that can't be read"
-    check_value('fn', fn, lambda o: is_path(o) or hasattr(o, 'read'), 'the path of a picture, or a file open for reading')
-    im = _read(fn)
+def _told(im):
+    "The picture `im`; if it was read as one of 12 bits, that is said"
     if im.info.get('bits')==12: warn('a 16-bit picture with no value above 4,095 is read as one of 12 bits')
     return im
 
+def load_rgb(
+    fn # A file's path, or a file open for reading
+) -> Image.Image: # Mode RGB, 8 bits a channel
+    "Read a picture, the first if it moves, as RGB: upright, on white, 12 or 16 bits as 8; `ValueError` names a file that can't be read"
+    check_value('fn', fn, lambda o: is_path(o) or hasattr(o, 'read'), 'the path of a picture, or a file open for reading')
+    return _told(_read(fn))
+
 # %% ../nbs/00_files.ipynb #922bfe7c
+def _from_array(a):
+    "A picture of Pillow's from an array, height x width or with 1, 3 or 4 channels behind"
+    if isinstance(a, TensorImage) and a.ndim==3: a = a.permute(1,2,0)
+    if isinstance(a, Tensor): a = to_np(a)
+    grey = a.ndim==2 or a.ndim==3 and a.shape[-1]==1
+    good = a.size and (a.dtype==np.uint8 and (grey or a.ndim==3 and a.shape[-1] in (3,4)) or grey and a.dtype==np.uint16)
+    msg = f'a picture is {short_repr(a)}: give uint8, height x width, with 3 or 4 channels behind if it has colours'
+    if not good: raise ValueError(msg)
+    return Image.fromarray(a.squeeze(-1) if grey and a.ndim==3 else a)
+
 class RGBImage(PILImage):
     "A fastai `PILImage` that `load_rgb` reads"
     @classmethod
@@ -218,12 +232,12 @@ class RGBImage(PILImage):
         "`fn` is a path, bytes, an array, a tensor or a picture"
         if isinstance(fn, bytes): fn = io.BytesIO(fn)
         if isinstance(fn, (str, Path, io.IOBase)): return cls(load_rgb(fn))
-        array = isinstance(fn, (Tensor,ndarray)) and fn.ndim in (2,3)
-        check_value('fn', fn, lambda o: array or isinstance(o, Image.Image), 'a picture, as a path, bytes, an array or a tensor')
-        return super().create(fn, **kwargs) if array else cls(_as_rgb(fn))
+        if isinstance(fn, (Tensor,ndarray)): fn = _from_array(fn)
+        check_value('fn', fn, lambda o: isinstance(o, Image.Image), 'a picture, as a path, bytes, an array or a tensor')
+        return cls(_told(_as_rgb(fn)))
 
 # %% ../nbs/00_files.ipynb #915f75ea
-_valid_names = 'test','valid','val'
+_valid_names = 'test','valid','val','validation'
 
 def _folder(path): return f'{path} needs pictures in train/<class>/ and test/<class>/'
 
@@ -238,7 +252,7 @@ def _set_names(path):
 
 def valid_name(
     path # A folder of pictures
-) -> str: # 'valid' or 'val', or, where there is no such folder, 'test'
+) -> str: # 'valid', 'val' or 'validation', or, where there is no such folder, 'test'
     "What the folder `path` calls the set that is looked at while training"
     check_args(allowed.path, path=path)
     return _set_names(path)[0]
@@ -256,6 +270,8 @@ def _check_class(folder, n=None):
     "Count the files of a class that are skipped, by suffix; `ValueError` for folders, no pictures, or not `n` of them"
     found = [o for o in os.scandir(folder) if o.name[0]!='.']
     _check_names([o.name for o in found], folder)
+    lost = first(o.path for o in found if o.is_symlink() and not os.path.exists(o.path))
+    if lost: raise ValueError(f'{lost} is a link to nothing: replace or remove it')
     deep = first(o.path for o in found if o.is_dir())
     if deep: raise ValueError(f'{deep} is a folder inside a class: put its pictures into {folder}, or remove it')
     other = Counter(Path(o).suffix.lower() or o.name for o in found if not _is_picture(o))
@@ -281,11 +297,13 @@ def class_name(
     return unicodedata.normalize('NFC', Path(fn).parent.name)
 
 # %% ../nbs/00_files.ipynb #c456f737
+def _is_folder(o): return o.is_dir() and o.name[0]!='.' and o.name!='__MACOSX'
+
 def _classes(folder):
     "The class folders in `folder`, by name; `ValueError` if it has none, or pictures beside them"
     found = sorted(folder.iterdir())
     _check_names([o.name for o in found], folder)
-    classes = [o for o in found if o.is_dir() and o.name[0]!='.']
+    classes = list(filter(_is_folder, found))
     if not classes: raise ValueError(f'no class folders in {folder}: {_folder(folder.parent)}')
     loose = first(o for o in found if o.is_file() and _is_picture(o))
     if loose: raise ValueError(f'{loose} is in no class: move it into a class folder, or remove it')
@@ -302,8 +320,7 @@ def check_folder(
 ) -> Path: # The same folder
     "Raise `FileNotFoundError` or `ValueError`, in words, if `path` is not laid out as train/<class>/ and test/<class>/"
     check_args(allowed.path, path=path)
-    path = Path(path)
-    _check_names([str(path)], path.parent)
+    path = at_home(path)
     if not path.is_dir(): raise FileNotFoundError(f'no folder {path}: {_folder("a data set")}')
     if not (path/'train').is_dir(): raise ValueError(f'no folder train in {path}: {_folder(path)}')
     sets,other = [path/o for o in ('train',*_set_names(path))],Counter()
@@ -371,7 +388,7 @@ def write_whole(
     "Write the file `fn` whole, or leave it as it was"
     check_args(allowed.path, fn=fn)
     check_value('write', write, lambda o: callable(o) or isinstance(o, (bytes,bytearray,memoryview)), 'bytes, or a function of a file')
-    fn = Path(fn)
+    fn = at_home(fn)
     tmp,fd = _begin(fn, _new_file)
     try:
         with open(fd, 'wb') as f:
@@ -412,7 +429,7 @@ def staged(
 ):
     "A temporary folder to write into, whose files become those of `folder` if the block ends well, and vanish if not"
     check_args(allowed.path, folder=folder)
-    folder = Path(folder)
+    folder = at_home(folder)
     finish = _move_into if folder.exists() else _become
     home,made = _home(folder)
     tmp,fd = _begin(home/folder.name, _new_folder)
@@ -453,7 +470,7 @@ def digits_path(
 ) -> Path: # A folder with train/<digit>/ (1,437 pictures) and test/<digit>/ (360)
     "scikit-learn's 1,797 handwritten digits (Alpaydin & Kaynak 1998) as 32x32 RGB PNG files; made once, no network"
     check_args(or_none(allowed.path), dest=dest)
-    dest = Path(dest or fastai_path('data')/'digits')
+    dest = at_home(dest or fastai_path('data')/'digits')
     if dest.exists(): return check_folder(dest)
     with suppress(FileExistsError), staged(dest) as tmp:   # another process that was first made the same
         for i,(split,y,x) in enumerate(_digits()): _write_png(x, tmp/split/y, i)
@@ -466,8 +483,11 @@ def _sha256(fn):
         return hashlib.sha256(f.read()).hexdigest()   # Python 3.10
 
 def _train_root(raw):
-    "The folder in `raw` that has a folder train: `raw` itself, or one in it; None if there is none"
-    return first(o.parent for o in [raw/'train', *raw.glob('*/train')] if o.is_dir())
+    "The folder in `raw` that has a folder train: `raw` itself, or the one in it; None if there is none"
+    if (raw/'train').is_dir(): return raw
+    there = sorted(o for o in raw.iterdir() if _is_folder(o) and (o/'train').is_dir())
+    if there[1:]: raise ValueError(f'{there[0]} and {there[1].name} both have a folder train: make an archive of one of them')
+    return first(there)
 
 def _unpack(arch, root_of=_train_root, check=None):
     "The data set folder in the archive `arch`, unpacked once: the one that `root_of` finds, if `check` has nothing against it"
@@ -477,9 +497,10 @@ def _unpack(arch, root_of=_train_root, check=None):
         raw = tmp/'.raw'
         raw.mkdir()
         unpack(arch, raw)
-        root = root_of(raw)
-        if root is None: raise ValueError(f'no train folder in {arch}: {_folder("the archive")}')
-        try: check(root)
+        try:
+            root = root_of(raw)
+            if root is None: raise ValueError(f'no train folder in {arch}: {_folder("the archive")}')
+            check(root)
         except ValueError as e: raise ValueError(str(e).replace(str(raw), str(arch))) from e   # where the user can find it
         for o in root.iterdir(): o.rename(tmp/o.name)
         shutil.rmtree(raw)
@@ -563,7 +584,7 @@ def picture_files(
     check_args(allowed.path, path=path)
     check_args(or_none(allowed.whole), n=n)
     check_args(allowed.seed, seed=seed)
-    files = get_files(path, extensions=_suffixes).sorted()
+    files = get_files(at_home(path), extensions=_suffixes).filter(_is_picture).sorted()
     if not files: raise ValueError(f'no pictures in {path}: give a folder with a folder of pictures for each class')
     return _spread(files, n, seed, path)
 

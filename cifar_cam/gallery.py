@@ -95,10 +95,10 @@ def plot_calibration(self:CAMInterpretation,
     ax.plot([0,1], [0,1], color='grey', lw=.8, ls=':')
     foot = dict(ha='center', va='bottom', rotation=90, fontsize=6)
     for x,y,n in zip(at, c.accuracy, c.n): ax.text(x, .015, f'{n:,}', color='white' if y>.15 else 'grey', **foot)
-    ax.set(xlim=(0,1), ylim=(0,1.05), title=f'calibration error (ECE) {self.ece(n_bins):.1%}',
-           xlabel='probability of the predicted class', ylabel='share that is correct')
+    ax.set(xlim=(0,1), ylim=(0,1.05), xlabel='probability of the predicted class', ylabel='share that is correct')
+    ax.set_title(f'calibration error (ECE) {self.ece(n_bins):.1%}', pad=20)   # the legend is between it and the bars
     ax.spines[['top','right']].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc='upper left')
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc='lower center', bbox_to_anchor=(.5,.98))
     return ax.figure
 
 # %% ../nbs/18_gallery.ipynb #5a24ee92
@@ -269,11 +269,11 @@ class ProbeCallback(Callback):
         self.rows,self.method = interp._chosen(None, idxs, 'loss'),method
         idxs = [r.idx for r in self.rows]
         self.x,self.ims,self.interp,self.maps,self._seen = interp.inputs(idxs),interp.pictures(idxs),interp,[],[]
-        self.layer = usable_layers(interp.learn, self.x)[-1] if layer is None else layer
+        self.layer = usable_layers(interp.learn, self.x, interp.output)[-1] if layer is None else layer
 
     def after_epoch(self):
         if hasattr(self, 'lr_finder'): return   # its steps are undone
-        self.maps.append(cam(self.learn.model, self.x, None, self.layer, self.method))
+        self.maps.append(cam(self.learn.model, self.x, None, self.layer, self.method, output=self.interp.output))
         probs = self.interp._probs(self.maps[-1].logits)
         self._seen += [self._row(r, p) for r,p in zip(self.rows, probs)]
 
@@ -332,13 +332,16 @@ def save(self:CAMInterpretation,
 ) -> Path: # The run folder
     "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png (by `file_name`), all or none"
     check_args(allowed.whole, k=k)
+    (its,whole),folder = self._of_set(),at_home(folder)
+    msg = f'{folder} is a run folder, and these pictures are not all that it is measured on, but {its}: give another folder'
+    if (folder/'config.json').exists() and not (whole and its in ('valid','test')): raise ValueError(msg)
     with staged(folder) as tmp:
         fn = file_name('cams.png', kwargs.get('method', 'gradcam'), kwargs.get('target', 'predicted'))
         self.plot_cams(k, **kwargs).savefig(tmp/fn, dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)
         self._to_csv(tmp/'predictions.csv')
         (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
-    return Path(folder)
+    return folder
 
 # %% ../nbs/18_gallery.ipynb #960c8d64
 document(__name__)

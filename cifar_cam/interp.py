@@ -15,7 +15,10 @@ import sklearn.metrics as skm
 from .imports import *
 from .files import *
 from .models import *
+from .models import _a_weight
+from .checkpoint import _checksum
 from .classes import *
+from .classes import _check_same_classes
 from .trace import *
 from .maps import *
 from .cam import *
@@ -34,6 +37,9 @@ def _table(vocab, files, preds, targs, losses):
 # %% ../nbs/17_interp.ipynb #8b64af38
 class CAMInterpretation(ClassificationInterpretation):
     "A `ClassificationInterpretation` from one pass over the data: all is read from `table`, with a row a picture"
+    output = None   # where the logits are in what the model gives, as for `cam`
+    weights = None   # what `_weights_of` said in the pass; None: not known
+    set_idx = None   # which of the learner's sets it is of; None: none, or not known
     def __init__(self,
         learn:Learner, # Gives one label a picture
         dl:DataLoader, # Not shuffled
@@ -78,11 +84,16 @@ def _check_range(targs, vocab):
     msg = f'labels go from {low:g} to {high:g}: expected indices of classes, 0 to {len(vocab)-1}'
     if low<0 or high>=len(vocab): raise ValueError(msg)
 
-def _pass(learn, dl, act, vocab):
+def _makes_probs(learn, act, output):
+    "What makes probabilities of all that a learner's model gives"
+    if act is not None and output is None: return act
+    return partial(of_logits, act=act or activation_of(learn.loss_func) or noop, output=output)
+
+def _pass(learn, dl, act, vocab, output=None):
     "Probabilities, labels and losses of all pictures, on the CPU"
     name = getattr(learn.loss_func, '__name__', type(learn.loss_func).__name__)
-    how,act = 'the loss function '+name if act is None else '`act`',ifnone(act, activation_of(learn.loss_func))
-    known,act = act not in (None,noop,noops),act if how=='`act`' else partial(of_logits, act=act or noop)
+    how = 'the loss function '+name if act is None else '`act`'
+    known,act = ifnone(act, activation_of(learn.loss_func)) not in (None,noop,noops),_makes_probs(learn, act, output)
     def run(dl, with_loss):
         cbs = [_CountBatches(len(dl))] if is_told() else []
         watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', False)]   # such as a history of the training
@@ -107,43 +118,79 @@ def _probs(self:CAMInterpretation, out):
     return both_classes((self.act or activation_of(self.learn.loss_func) or noop)(out), len(self.vocab))
 
 # %% ../nbs/17_interp.ipynb #af0d456d
-def _part(learn):
-    "Of a learner whose data has three sets: the number of its test set, and what to say of it; else that of the validation set"
+def _weights_of(model):
+    "Types and checksum of the weights of `model`"
+    kinds = [o.dtype for o in get_model(model).state_dict().values() if isinstance(o, Tensor)]
+    return kinds,_checksum(model)
+
+def _three_sets(learn):
+    "The names of the sets of a learner's data, if there are three"
     src = getattr(learn.dls, 'source', None) or {}
-    if not src.get('n_test') or len(learn.dls.loaders)<3: return 1,None
-    return 2,f'{src["sets"][2]}, of which nothing was seen in training; {src["sets"][1]} was looked at'
+    return src['sets'] if src.get('n_test') and len(learn.dls.loaders)>2 else None
 
 @patch(cls_method=True)
 def from_learner(cls:CAMInterpretation,
     learn:Learner, # A classifier
     ds_idx:int=None, # Which of `learn.dls`, if `dl` is None; None: the test set of `cifar_dls`, if there is one, else `dls.valid`
     dl:DataLoader=None, # Other data, with labels
-    act=None, # Makes probabilities of what the model gives; None: as the loss function has it
-    vocab=None # Names of the classes in the order of their indices; None: those of the data
+    act=None, # Makes probabilities of what the model gives, or of its `output`; None: as the loss function has it
+    vocab=None, # Names of the classes in the order of their indices; None: those of the data
+    output=None # Where the logits are in what the model gives, as for `find_logits`: `act` and maps are of these; None: clear
 ) -> CAMInterpretation:
     "Run the model over the data, once"
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'get_preds'), 'a fastai `Learner`')
     check_args(or_none(allowed.loader), dl=dl)
     check_value('act', act, lambda o: o is None or callable(o), 'a function of what the model gives, or None')
-    n,(best,part) = len(learn.dls.loaders),_part(learn)
-    ds_idx = ifnone(ds_idx, best)
+    n,ds_idx = len(learn.dls.loaders),ifnone(ds_idx, 2 if _three_sets(learn) else 1)
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
     if dl is None and not is_whole(ds_idx, -n, n-1): raise ValueError(msg)
-    part = part if dl is None and ds_idx in (best,best-n) else None
+    at = ds_idx%n if dl is None else first(i for i,o in enumerate(learn.dls.loaders) if o.dataset is dl.dataset)
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     check_labels(dl, vocab)
-    vocab = class_names(dl, vocab)
-    preds,targs,losses = _pass(learn, dl, act, vocab)
-    res = cls(learn, dl, losses, act, preds, targs, vocab)
-    res.part = part
+    names = class_names(dl, vocab)
+    _check_same_classes(dl, learn.dls.loaders[0], None if vocab is None else names)
+    preds,targs,losses = _pass(learn, dl, act, names, output)
+    res = cls(learn, dl, losses, act, preds, targs, names)
+    res.set_idx,res.output,res.weights = at,output,_weights_of(learn.model)
     return res
 
 # %% ../nbs/17_interp.ipynb #a854e116
+def _are_files(names): return not (names==names.index.astype(str)).all()
+
 def _where(files, root):
     "The name of the folder that `files` are in, if they are files"
-    if (files==files.index.astype(str)).all(): return None
-    outside = [o for o in files if os.path.isabs(o)]
+    if not _are_files(files): return None
+    outside = [os.path.dirname(o) for o in files if os.path.isabs(o)]
     return Path(os.path.commonpath(outside) if outside else root).resolve().name
+
+# %% ../nbs/17_interp.ipynb #e5589554
+def _has_its_data(learn):
+    "Is the data of a learner that of its run, as far as this is known?"
+    own = vars(learn).get('config')   # `learn.config` may be the model's: a `Learner` looks there, too
+    then,now = (own.get('data') if isinstance(own, dict) else None) or {},getattr(learn.dls, 'source', None) or {}
+    return not then.get('path') or any(then.get(k)==now.get(k) for k in ('path','fingerprint'))
+
+@patch
+def _of_set(self:CAMInterpretation):
+    "The set of the run that the pictures are of: 'train', 'valid', 'test' or 'other'; and are they all of it?"
+    loaders,at,files = self.learn.dls.loaders,self.set_idx,set(self.table.file)
+    if not _has_its_data(self.learn): return 'other',False
+    if at is None: at = first(i for i,o in enumerate(loaders) if o.dataset is self.dl.dataset)
+    sets = dict(zip(('train','valid','test'), loaders))
+    if at is not None: return list(sets)[at] if at<len(sets) else 'other',True
+    for name,o in sets.items() if _are_files(self.table.file) else ():
+        theirs = set(file_names(o, self.learn.dls.path)) if hasattr(o.dataset, '__len__') else set()
+        if files<=theirs: return name,files==theirs
+    return 'other',False
+
+@patch
+def _set_words(self:CAMInterpretation):
+    "What is to be said of the set, if it is not that for validation"
+    name,three = self._of_set()[0],_three_sets(self.learn)
+    if name=='test' and three: return f'{three[2]}, of which nothing was seen in training; {three[1]} was looked at'
+    if name=='train': return 'train, which the network learned from'
+    if name=='other': return 'other: pictures that are not known to be those of the run'
+    return None if name=='valid' else name
 
 # %% ../nbs/17_interp.ipynb #2e5261ca
 @patch
@@ -152,7 +199,7 @@ def _of_what(self:CAMInterpretation):
     t,own = self.table,vars(self.learn)   # `learn.config` may be the model's: a `Learner` looks there, too
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
-    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({(~t.correct).sum():,} mistakes)', set=vars(self).get('part'),
+    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({(~t.correct).sum():,} mistakes)', set=self._set_words(),
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
         model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}
@@ -275,11 +322,10 @@ def ece(self:CAMInterpretation,
 
 # %% ../nbs/17_interp.ipynb #f750049d
 @patch
-def metrics(self:CAMInterpretation) -> dict: # accuracy, loss, ece, n, mistakes, and per_class by name
+def metrics(self:CAMInterpretation) -> dict: # accuracy, loss, ece, n, set (as 'valid'), mistakes, and per_class by name
     "The figures of the table, as JSON takes them"
     t,rows = self.table,self.per_class().set_axis(list(map(as_text, self.vocab))).to_json(orient='index')
-    of = dict(set='test') if vars(self).get('part') else {}
-    return dict(accuracy=float(t.correct.mean()), loss=float(t.loss.mean()), ece=self.ece(), n=len(t), **of,
+    return dict(accuracy=float(t.correct.mean()), loss=float(t.loss.mean()), ece=self.ece(), n=len(t), set=self._of_set()[0],
                 mistakes=int((~t.correct).sum()), per_class=json.loads(rows))
 
 # %% ../nbs/17_interp.ipynb #c9870c8b
@@ -312,6 +358,42 @@ def _joined(parts):
     res.maps = {k: np.concatenate(every('maps').map(lambda o: o.pop(k))) for k in res.layers}   # a layer at a time: no second copy of all
     return res
 
+# %% ../nbs/17_interp.ipynb #e9ca7be8
+def _unlike(maps, probs, vocab):
+    "How the logits of `maps` are not those that the probabilities `probs` of the same pictures are of; nothing if they may be"
+    shape,probs = maps.logits.shape[1:],probs.as_subclass(Tensor).cpu()
+    if all(map(callable, maps.targets)): return
+    if shape!=(len(vocab),): return f'the logits are {"x".join(map(str, shape))} a picture, and there are {len(vocab)} classes'
+    if any(o in maps.note for o in ('random pass','seen together')): return   # other ones each time
+    top = maps.logits.argmax(1)
+    behind = probs.max(1).values-probs[range(len(top)),top]
+    i,name = behind.argmax().item(),lambda c: as_text(vocab[c.item()])
+    if behind[i]>1e-3: return f'the largest logit is that of {name(top[i])}, where the likeliest class is {name(probs[i].argmax())}'
+
+def _check_logits(maps, probs, vocab):
+    why = _unlike(maps, probs, vocab)
+    if why: raise ValueError(f'{why}: say where the logits of the classes are in what the model gives, with `output=`')
+
+@patch
+def _checked(self:CAMInterpretation, maps, x, idxs):
+    "`maps` of the pictures `x`; `ValueError` unless their logits are those that the table is of"
+    if not _unlike(maps, self.preds[idxs], self.vocab): return maps
+    with untouched(unwrap(self.learn)) as model, torch.no_grad():
+        p = _a_weight(model)
+        out = model(torch.cat([x,x]).as_subclass(Tensor).to(p.device, p.dtype))
+    probs = both_classes(_makes_probs(self.learn, self.act, self.output)(out), len(self.vocab))
+    _check_logits(maps, probs.float()[:len(x)], self.vocab)
+    return maps
+
+# %% ../nbs/17_interp.ipynb #1ed78f7c
+@patch
+def _check_weights(self:CAMInterpretation):
+    "`ValueError` if the network has other weights than in the pass; what was cast since can't be compared"
+    if self.weights is None: return
+    (kinds,then),(now_kinds,now) = self.weights,_weights_of(self.learn.model)
+    msg = 'the weights have changed since this interpretation was made: make it again, as by `CAMInterpretation.from_learner(learn)`'
+    if kinds==now_kinds and then!=now: raise ValueError(msg)
+
 # %% ../nbs/17_interp.ipynb #33927ae9
 def _at_once(size): return max(1, 2**21//math.prod(size))   # pictures: 41 of 224x224, 2,048 of 32x32
 
@@ -320,14 +402,20 @@ def cams(self:CAMInterpretation,
     idxs, # Indices into the data set
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`
-    target='predicted' # 'predicted', 'actual', 'both', 'contrast' (the one against the other), or a class
+    target='predicted', # 'predicted', 'actual', 'both', 'contrast' (the one against the other), or a class
+    output=None # As for `cam`; None: as `from_learner` was given it
 ) -> CamMaps: # For 'both', two a picture
     "Maps of the pictures at `idxs`"
+    self._check_weights()
     idxs,target = self._asked(self._rows(idxs), target)
-    x = self.inputs(idxs[:1])
-    if layers is None and cam_class(method).__name__!='FullGrad': layers = usable_layers(self.learn, x)
-    batches = map(self.inputs, chunked(idxs, _at_once(x.shape[-2:])))
-    maps = _joined(list(cam_batches(self.learn.model, batches, target, layers, method)))
+    x,output = self.inputs(idxs[:1]),ifnone(output, self.output)
+    if layers is None and cam_class(method).__name__!='FullGrad': layers = usable_layers(self.learn, x, output)
+    chunks,xs = list(chunked(idxs, _at_once(x.shape[-2:]))),[]
+    def read(ids):
+        xs[:] = [self.inputs(ids)]
+        return xs[0]
+    parts = cam_batches(self.learn.model, map(read, chunks), target, layers, method, output=output)
+    maps = _joined([self._checked(m, xs[0], ids) for m,ids in zip(parts, chunks)])
     maps.vocab = self.vocab
     return maps
 
@@ -355,7 +443,7 @@ def mean_map(self:CAMInterpretation,
     cam_class(method)   # is there one?
     idxs,total,n = self.misclassified(actual=actual, predicted=predicted).idx.tolist(),0,0
     for part in chunked(idxs, bs):
-        if layer is None: layer = usable_layers(self.learn, self.inputs(part[:1]))[-1]
+        if layer is None: layer = usable_layers(self.learn, self.inputs(part[:1]), self.output)[-1]
         for m in _shares(self.cams(part, layer, method, target)): total,n = total+m,n+1
     return (total/n if n else None),n
 
@@ -374,15 +462,17 @@ def export(self:CAMInterpretation,
 ) -> Path: # The folder
     "For other tools: predictions.csv (names by `as_cell`), maps.npz with raw maps of the worst mistakes, and their pictures"
     check_args(allowed.path, folder=folder)
-    if Path(folder).exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
+    folder = at_home(folder)
+    if folder.exists(): raise FileExistsError(f'{folder} is there already: give a new folder')
     idxs = self.misclassified(k).idx.tolist()
     with staged(folder) as tmp:
         self._to_csv(tmp/'predictions.csv')
         (tmp/'pictures').mkdir()
-        if not idxs: return Path(folder)
-        self.cams(idxs, **kwargs).save(tmp/'maps.npz', idx=idxs)
+        if not idxs: return folder
+        maps = self.cams(idxs, **kwargs)
+        maps.save(tmp/'maps.npz', idx=np.repeat(idxs, len(maps)//len(idxs)))
         for i in idxs: Image.fromarray(self.pictures(i)[0]).save(tmp/'pictures'/f'{i:05}.png')
-    return Path(folder)
+    return folder
 
 # %% ../nbs/17_interp.ipynb #4265129d
 document(__name__)

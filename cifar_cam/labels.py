@@ -20,7 +20,7 @@ from .choices import nearest
 from .files import *
 from .files import _is_picture
 from .layouts import *
-from .layouts import _below, _check_classes, _clean, _csv_rows, _typed
+from .layouts import _below, _check_classes, _clean, _csv_rows, _to_csv, _typed
 
 # %% ../nbs/02_labels.ipynb #c1fd8008
 def as_text(
@@ -121,18 +121,31 @@ def _row(o):
     msg = f'file is {short_repr(o["file"])}: give the path of a picture, in one line'
     if not isinstance(o['file'], str) or not is_path(o['file']) or re.search('[\r\n]', o['file']): raise ValueError(msg)
     res = {k: _text(o.get(k)) for k in _cols}
-    return res | dict(why=' '.join(res['why'].split()), when=res['when'] or f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}')
+    return res | dict(why=' '.join(res['why'].split()))
 
 # %% ../nbs/02_labels.ipynb #a2be7591
+def _moment(when):
+    "The time that a row has, of UTC if it does not say; None, where it has none"
+    try: res = datetime.fromisoformat(when.strip().replace('Z', '+00:00'))
+    except ValueError: return None
+    return res if res.tzinfo else res.replace(tzinfo=timezone.utc)
+
+def _is_older(new, old):
+    "Was the row `new` written before `old`, as both say?"
+    new,old = (_moment(o.get('when', '')) for o in (new,old))
+    return new is not None and old is not None and new<old
+
 def _merged(t, rows, drop):
-    "The table `t` without the files `drop`, and with `rows`"
-    by = {o['file']: o for o in t.to_dict('records') if o['file'] not in drop}
+    "The table `t` without the files `drop`, and with those of `rows` that are not older; without a time they are of now"
+    by,now = {o['file']: o for o in t.to_dict('records') if o['file'] not in drop},f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}'
     for o in rows:
         old = by.get(o['file'], {})
-        by[o['file']] = dict.fromkeys(t.columns, '') | old | o | dict(was=old.get('was') or o['was'])
+        below,top = (o,old) if _is_older(o, old) else (old,o)
+        own = dict(was=old.get('was') or o['was'], when=top['when'] or now)
+        by[o['file']] = dict.fromkeys(t.columns, '') | below | top | own
     return _frame(list(by.values()), t.columns)
 
-def _to_bytes(t): return t.map(as_cell).to_csv(index=False, lineterminator='\n').encode()
+def _to_bytes(t): return _to_csv(t.map(as_cell)).encode()
 
 # %% ../nbs/02_labels.ipynb #579eea32
 def _locked(fn):
@@ -141,7 +154,7 @@ def _locked(fn):
 
 def add_labels(
     fn, # A labels.csv; made, if it is not there
-    rows, # A list of dictionaries with file, label and perhaps was, why, when; or a `DataFrame` of such rows
+    rows, # A list of dictionaries with file, label and perhaps was, why, when (ISO 8601; none: now); or a `DataFrame` of such rows
     drop=() # Files whose rows go
 ) -> pd.DataFrame: # The table as it is now
     "Write rows into a labels.csv, all of them or none, beside others who do the same; one row a file, the newer replaces the older"
@@ -189,20 +202,30 @@ def _is_there(found):
     folders = [_key(found.path/o) for o in found.names]
     return lambda o: (found.home/o).is_file() and _is_picture(found.home/o) and any(map(Path(_key(found.home/o)).is_relative_to, folders))
 
+def _by_path(files):
+    "A function that says which of `files` a path is of: as it is written, or else the only one in another spelling of Unicode"
+    exact,loose = ({} for _ in range(2))
+    for i,o in enumerate(files):
+        exact[os.path.abspath(o)] = i
+        loose.setdefault(_key(o), []).append(i)
+    def at(fn):
+        same = loose.get(_key(fn), [])
+        return exact.get(os.path.abspath(fn), same[0] if len(same)==1 else None)
+    return at
+
 def _places(found, files, what, lenient=False):
     "The row of each of `files` in the table of what was `found`, None for a picture that was not taken; `ValueError` for those not there"
-    at = {_key(o): i for i,o in enumerate(found.table.file)}
-    keys = [_key(found.home/o) for o in files]
-    keys = [k if k in at else _key(found.home/o.strip()) for k,o in zip(keys, files)]
-    lost = [] if lenient else [o for k,o in zip(keys, files) if k not in at]
+    at = _by_path(found.table.file)
+    idxs = [ifnone(at(found.home/o), at(found.home/o.strip())) for o in files]
+    lost = [] if lenient else [o for i,o in zip(idxs, files) if i is None]
     lost = list(filterfalse(_is_there(found), lost)) if lost else []
     more,hint = f' (and {len(lost)-1:,} more)' if lost[1:] else '',f'paths are read from {found.home}'
     if lost and '\\' in lost[0]: hint = 'write / between folders'
     if lost: raise ValueError(f'{what}: there is no picture {lost[0]}{more} in {found.path}; {hint}')
     seen = {}
-    for k,o in zip(keys, files):
-        if seen.setdefault(k, o)!=o: raise ValueError(f'{what}: {seen[k]} and {o} are one picture: keep one row for it')
-    return list(map(at.get, keys))
+    for i,o in zip(idxs, files):
+        if i is not None and seen.setdefault(i, o)!=o: raise ValueError(f'{what}: {seen[i]} and {o} are one picture: keep one row for it')
+    return idxs
 
 # %% ../nbs/02_labels.ipynb #f9c798bb
 def _more(n): return f' (and {n-1:,} more)' if n>1 else ''

@@ -9,11 +9,12 @@ __all__ = ['Pictures', 'find_pictures']
 
 # %% ../nbs/01_layouts.ipynb #d12a3f40
 import csv, hashlib, io, os, re, shutil, unicodedata, warnings
+from itertools import combinations
 from warnings import warn
 from PIL import ExifTags, Image
 from .imports import *
 from .files import *
-from .files import _check_class, _check_names, _classes, _is_picture, _set_names, _skipped, _spread
+from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _set_names, _skipped, _spread
 from .files import _train_root, _unpack, _valid_names
 
 # %% ../nbs/01_layouts.ipynb #00c3b623
@@ -68,14 +69,19 @@ def _sets_of(splits, where):
 # %% ../nbs/01_layouts.ipynb #48f59455
 def _csv_rows(fn):
     "The number of each line of a CSV that is not blank, and its fields"
-    try: text = fn.read_text(encoding='utf-8-sig')
+    try: text = fn.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError as e: raise ValueError(f'{fn} is not UTF-8: save it as "CSV UTF-8"') from e
-    sep = max(',;\t', key=text.lstrip().partition('\n')[0].count)
+    sep = max(',;\t', key=re.split('[\r\n]', text.lstrip(), maxsplit=1)[0].count)
     rows = csv.reader(io.StringIO(text, newline=''), delimiter=sep)
     try: return [(rows.line_num,o) for o in rows if any(map(str.strip, o))]
     except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
 
 _columns = 'give the columns file, label and, where there is one, split'
+
+def _check_twice(head, what):
+    "`ValueError` for a column that is needed, and is there twice"
+    twice = first(k for k,n in Counter(head).items() if n>1 and k in ('file','label','split'))
+    if twice: raise ValueError(f'{what} has two columns {twice}: {_columns}')
 
 def _read_csv(fn):
     "The columns of a CSV by name, and a function that says in words where a row is"
@@ -87,8 +93,7 @@ def _read_csv(fn):
     if odd:
         msg = f'line {odd[0]} of {fn} has {len(odd[1])} fields, and the first one {len(head)}: put names with commas in quotes'
         raise ValueError(msg)
-    twice = first(k for k,n in Counter(head).items() if n>1 and k in ('file','label','split'))
-    if twice: raise ValueError(f'{fn} has two columns {twice}: {_columns}')
+    _check_twice(head, fn)
     return dict(zip(head, zip(*(o for _,o in rows[1:])))),lambda i: f'line {rows[i+1][0]} of {fn}'
 
 # %% ../nbs/01_layouts.ipynb #65ba67fd
@@ -236,7 +241,7 @@ def _of_folders(path):
     return Pictures(path, 'folders', pd.DataFrame(dict(file=files, label=files.map(class_name), split=split)), names)
 
 # %% ../nbs/01_layouts.ipynb #86e021d6
-def _dirs(path): return [o for o in sorted(path.iterdir()) if o.is_dir() and o.name[0] not in '._']
+def _dirs(path): return sorted(filter(_is_folder, path.iterdir()))
 
 def _check_heap(path, dirs):
     "`ValueError` for a folder without class folders, or in which they are further down"
@@ -247,8 +252,12 @@ def _check_heap(path, dirs):
     second = first(o.name for o in dirs if o.name in _valid_names and _dirs(o))
     if second: raise ValueError(f'no folder train in {path}, beside its {second}: call the set to train on train; {_taken}')
     deep = L(dirs).filter(_dirs)
-    like = first(o for o in deep if o.name.lower() in ('train','training','trainset','train_set'))
+    like = first(o for o in deep if o.name.lower().startswith('train'))
     if like: raise ValueError(f'{like} looks like a training set: call it train, and the others valid and test; {_taken}')
+    inside = [(o,set(L(_dirs(o)).attrgot('name'))) for o in deep[:50]]
+    pair = first((a,b.name) for (a,x),(b,y) in combinations(inside, 2) if len(x&y)>1)
+    msg = pair and f'{pair[0]} and {pair[1]} have folders of the same names: if these are classes, call the sets train and test'
+    if pair: raise ValueError(f'{msg}; {_taken}')
     msg = f'the only folder in {path} is {dirs[0].name}, with folders in it: give {dirs[0]}; {_taken}'
     if deep and not dirs[1:]: raise ValueError(msg)
 
@@ -264,12 +273,12 @@ def _of_classes(path, root, layout):
     if other: warn(f'{path}:{_skipped(other)} are skipped: their names are not those of pictures')
     return _of_files(path, layout, picture_files(root))
 
-def _of_train(path):
-    "Pictures in train/<class>/, without another set"
-    classes = {o.name for o in _dirs(path/'train')}
-    like = first(o for o in _dirs(path) if o.name!='train' and classes.intersection(L(_dirs(o)).attrgot('name')))
+def _of_sets(path):
+    "Pictures in train/<class>/, and in other sets if there are some"
+    classes,known = {o.name for o in _dirs(path/'train')},('train',*_valid_names)
+    like = first(o for o in _dirs(path) if o.name not in known and classes.intersection(L(_dirs(o)).attrgot('name')))
     if like: raise ValueError(f'{like} has classes of {path/"train"}, and is no set by its name: call it valid or test, or move it away')
-    return _of_classes(path, path/'train', 'train')
+    return _of_folders(path) if any((path/o).is_dir() for o in _valid_names) else _of_classes(path, path/'train', 'train')
 
 # %% ../nbs/01_layouts.ipynb #7ef8237c
 def _of_table(path, t):
@@ -291,15 +300,22 @@ def _of_csv(fn):
 
 def _of_frame(df):
     "Pictures that a `DataFrame` lists"
-    cols,what = {str(k).strip().lower(): df[k].tolist() for k in df.columns},'the DataFrame'
+    head,what = [str(k).strip().lower() for k in df.columns],'the DataFrame'
+    _check_twice(head, what)
+    cols = {k: df.iloc[:,i].tolist() for i,k in enumerate(head)}
     if not len(df): raise ValueError(f'the DataFrame has no rows: {_columns}, and a row for each picture')
     return _of_table(Path.cwd(), _table(cols, Path.cwd(), lambda i: f'row {i} of {what}', what, from_text=False))
 
 # %% ../nbs/01_layouts.ipynb #10d35767
 def _is_table(fn):
-    "Has the CSV `fn` the columns of a table? One of labels put right says what they `was`"
-    try: return {'file','label'} <= (cols := set(_read_csv(fn)[0])) and 'was' not in cols
-    except (ValueError, OSError): return False
+    "Has the first line of `fn` the columns of a table? One of labels put right says what they `was`"
+    if fn.suffix.lower() not in ('.csv','.tsv') or fn.name[0]=='.' or not fn.is_file(): return False
+    with fn.open(encoding='utf-8-sig', errors='replace') as f: line = next(filter(str.strip, f), '')[:10_000]
+    line = line.replace('\0', '').strip('\ufffd')   # UTF-16, which whoever reads it all refuses
+    cols = {o.strip().lower() for o in next(csv.reader([line], delimiter=max(',;\t', key=line.count)), ())}
+    return {'file','label'} <= cols and 'was' not in cols
+
+def _tables(path): return sorted(filter(_is_table, path.iterdir()))
 
 def _has_train(path):
     "Is train/ in `path` a set, and not a class called train?"
@@ -307,13 +323,22 @@ def _has_train(path):
     others = [o for o in _dirs(path) if o.name not in ('train',*_valid_names)]
     return bool(_dirs(path/'train')) or not any(_is_picture(f) for o in others for f in o.iterdir())
 
+def _of_its_table(fn):
+    "Pictures that the only table in a folder lists"
+    found = _of_csv(fn)
+    others = set(map(os.path.abspath, get_files(fn.parent).filter(_is_picture))) - set(map(os.path.abspath, found.table.file))
+    if others: warn(f'{fn} lists {len(found.table):,} pictures: {len(others):,} others in the folder are not taken, such as {min(others)}')
+    return found
+
 def _of_folder(path):
     "Pictures in a folder, in whichever way"
     _check_names([str(path)], path.parent)
-    if _has_train(path): return _of_folders(path) if any((path/o).is_dir() for o in _valid_names) else _of_train(path)
-    tables = [o for o in sorted(path.glob('*.csv')) if _is_table(o)]
+    tables = _tables(path)
+    if _has_train(path) and (_dirs(path/'train') or not tables):
+        if tables: warn(f'{tables[0]} is not read: the classes are the folders in {path/"train"}; give the path of the table to go by it')
+        return _of_sets(path)
     if tables[1:]: raise ValueError(f'{tables[0]} and {tables[1].name} both have the columns file and label: give the path of one')
-    return _of_csv(tables[0]) if tables else _of_classes(path, path, 'classes')
+    return _of_its_table(tables[0]) if tables else _of_classes(path, path, 'classes')
 
 # %% ../nbs/01_layouts.ipynb #e0606900
 def _root_of(raw):
@@ -321,7 +346,7 @@ def _root_of(raw):
     shutil.rmtree(raw/'__MACOSX', ignore_errors=True)
     root,dirs = _train_root(raw),_dirs(raw)
     if root: return root
-    inside = len(dirs)==1 and not any(map(_is_table, raw.glob('*.csv'))) and not any(map(_is_picture, dirs[0].iterdir()))
+    inside = len(dirs)==1 and not _tables(raw) and not any(map(_is_picture, dirs[0].iterdir()))
     return _root_of(dirs[0]) if inside else raw
 
 def _check_unpacked(root):
@@ -399,20 +424,26 @@ def find_pictures(
     return data if n_train is None is n_valid else data.some(n_train, n_valid, seed)
 
 # %% ../nbs/01_layouts.ipynb #063b7946
+def _to_csv(t):
+    "The table `t` as text, in which an end of a line within a name stands in quotes"
+    quoted = t.map(lambda o: '\r' in str(o)).any(axis=None)   # which Python sees to for one kind of them
+    return t.to_csv(index=False, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
+
 def _split_csv(found):
     "The text of split.csv, with the labels as they were found; None where the pictures can be found as they were without one"
     if found.relabelled: found = found.relabelled.before
     if found.valid_pct is None and (found.layout!='table' or found.path.is_file()): return None
     words = dict(zip(('train','valid','test'), found.names))
     t = found.table.assign(file=found.table.name, split=found.table.split.map(words))
-    return t[['file','label','split']].to_csv(index=False)
+    return _to_csv(t[['file','label','split']])
 
 def _from_split(fn, record):
     "The pictures of a run whose split.csv is `fn`, by what its config.json says"
     path,(cols,where) = Path(record['path']),_read_csv(fn)
     base = path if path.is_dir() else path.parent
-    t = _table(cols, base, where, fn, record.get('labels')!='text')
-    if record.get('labels')=='text': t['label'] = list(cols['label'])
+    text = record.get('labels')=='text'
+    t = _table(cols | dict(label=cols['file']) if text else cols, base, where, fn, not text)
+    if text: t['label'] = list(cols['label'])   # as they are, of which some may be a blank
     found = _of_table(path, t)
     return Pictures(path, record['layout'], found.table, record['sets'], record['valid_pct'])
 

@@ -10,7 +10,7 @@ __all__ = ['PlainTensors', 'resnet_learner', 'distributed']
 # %% ../nbs/09_learner.ipynb #cbd87060
 import ctypes, re, shutil, signal, sys, tempfile, threading, time
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from fastprogress.fastprogress import format_time
 from .imports import *
@@ -19,12 +19,42 @@ from .files import *
 from .augment import *
 from .data import *
 from .models import *
+from .models import _arch, _frozen
 from .recipe import *
 from .arch import depth_groups
 from .recipe import recipe as get_recipe
-from .recipe import _opts
+from .recipe import _by_kind, _calls, _kinds_apart, _opts
 from .checkpoint import *
 from .checkpoint import _locked, _rank
+
+# %% ../nbs/09_learner.ipynb #fec53f00
+def _n_outputs(learn):
+    "How many outputs a picture the model gives to plain cross entropy of classes; None where it is another loss, or can't be asked"
+    loss = learn.loss_func.func if isinstance(learn.loss_func, partial) else learn.loss_func
+    if loss is not F.cross_entropy and type(loss) not in (CrossEntropyLossFlat, nn.CrossEntropyLoss): return
+    try:
+        with no_random(), torch.no_grad(), _frozen(learn.model):
+            x,y = learn.dls.valid.new(bs=2, shuffle=False, num_workers=0).one_batch()
+            out = learn.model(x)
+    except Exception: return   # whatever it is, training says so
+    classes = isinstance(y, Tensor) and y.ndim==1 and not y.is_floating_point()
+    return out.shape[1] if classes and isinstance(out, Tensor) and out.ndim==2 and len(out)==len(y) else None
+
+def _check_outputs(learn):
+    "`ValueError` if the model is known to give another number of outputs than there are classes"
+    n,c = _n_outputs(learn),getattr(learn.dls, 'c', None)
+    msg = f'the model gives {n} outputs a picture, and the data has {c} classes: give a model with {c}, such as `cifar_resnet18({c})`'
+    if n and is_whole(c) and n!=c: raise ValueError(msg)
+
+# %% ../nbs/09_learner.ipynb #485be08f
+class _Kinds(L): "Parameters in three groups by their kind: the weights, the norms' biases, the rest"
+
+def _check_layers(learn):
+    "`ValueError` if no parameter group of `learn` is of some layers alone"
+    alone = len(learn.opt.param_lists)<2 and 'fine_tune' not in _calls(learn)   # which goes on without layers to freeze
+    msg = 'there is one parameter group, so no layers can be frozen alone: give the recipe finetune, or a `splitter`'
+    if getattr(learn.opt, 'by_kind', False): raise ValueError(_kinds_apart)
+    if alone: raise ValueError(msg)
 
 # %% ../nbs/09_learner.ipynb #43166946
 class _Learner(Learner):
@@ -33,10 +63,12 @@ class _Learner(Learner):
         try: super().one_batch(i, b)
         finally:
             if hasattr(self, 'device_mixed_precision'): self.device_mixed_precision.leave()
+    def create_opt(self):
+        super().create_opt()
+        self.opt.by_kind = self.opt is not self.opt_func and isinstance(self.splitter(self.model), _Kinds)
     def freeze_to(self, n):
-        kinds = n and _by_kind(getattr(self, 'recipe', Recipe())) and getattr(self.splitter, '__name__', '')=='split'
-        msg = "this recipe's parameter groups are of kinds, not of depths: to freeze layers, give the recipe finetune, or a `splitter`"
-        if kinds: raise ValueError(msg)
+        if self.opt is None: self.create_opt()
+        if n: _check_layers(self)
         super().freeze_to(n)
     def check_batches(self):
         "An error if there are no pictures, or if the training loader gives no batch, so that nothing would be learned"
@@ -53,6 +85,7 @@ class _Learner(Learner):
         return super().validate(*args, **kwargs)
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, **kwargs):
         self.check_batches()
+        if not getattr(getattr(self, 'history', None), 'batches', ()): _check_outputs(self)
         if any(isinstance(o, (SaveModelCallback,LRFinder)) for o in [*self.cbs,*L(cbs)]): self.check_path()
         super().fit(n_epoch, lr, wd, cbs, **kwargs)
     def save(self, file, **kwargs):
@@ -80,19 +113,15 @@ def _group(p, shifts):
     if id(p) in shifts: return 1
     return 0 if p.ndim>1 else 2
 
-def _by_kind(r):
-    "Does the recipe `r` treat kinds of parameters differently? `finetune` treats layers differently, by their depth"
-    return r.schedule!='finetune' and (r.wd>0 or r.bias_lr!=1)
-
 def _param_groups(r):
     "A splitter into three groups by kind where the recipe `r` asks for these; by depth for fine-tuning, and networks by name; else one"
     def split(model):
-        if not _by_kind(r): return depth_groups(model) if r.schedule=='finetune' or 'head' in getattr(model, 'arch', ()) else params(model)
+        if not _by_kind(r): return depth_groups(model) if r.schedule=='finetune' or 'head' in _arch(model) else params(model)
         norms = [m for m in model.modules() if isinstance(m, norm_types)]
         shifts = {id(m.bias) for m in norms if getattr(m, 'bias', None) is not None}
         groups = L(),L(),L()
         for p in model.parameters(): groups[_group(p, shifts)].append(p)
-        return L(groups)
+        return _Kinds(groups)
     return split
 
 # %% ../nbs/09_learner.ipynb #018cde52
@@ -101,7 +130,7 @@ def _torch_opt(r, groups, lr, **kwargs):
     fused = all(p.is_floating_point() and p.device.type in ('cpu','cuda','mps') for p in L(groups).concat())
     how = dict(momentum=r.momentum, nesterov=r.nesterov) if r.opt=='sgd' else dict(betas=(r.momentum,.99), eps=1e-5)   # fastai's Adam
     opt = OptimWrapper(groups, partial(_opts[r.opt], weight_decay=0., fused=fused, **how), lr=lr, **kwargs)
-    opt.set_hyper('wd', [r.wd, 0., 0.] if _by_kind(r) else r.wd)
+    opt.set_hyper('wd', [r.wd, 0., 0.] if isinstance(groups, _Kinds) else r.wd)
     return opt
 
 # %% ../nbs/09_learner.ipynb #5ebf301e
@@ -126,6 +155,13 @@ def _learner_cbs(r, precision):
     cbs = [History(), ChannelsLast(), *recipe_cbs(replace(r, sizes=()))]   # sizes are for `fit_recipe`
     return cbs if precision=='fp32' else [*cbs, DeviceMixedPrecision(amp_mode=precision)]
 
+@patch(as_prop=True)
+def precision(self:_Learner) -> str:
+    "What batches are computed in, 'fp32', 'bf16' or 'fp16': fastai's own `MixedPrecision` works on CUDA alone"
+    cb = first(o for o in self.cbs if isinstance(o, MixedPrecision))
+    works = cb and (isinstance(cb, DeviceMixedPrecision) or self.dls.device.type=='cuda')
+    return cb.amp_mode.value if works else 'fp32'
+
 def _compile(learn):
     "Compile the model of `learn` with torch's inductor"
     msg = 'compile needs a C++ compiler, and there is no g++ ($CXX names another): install one, or leave it out'
@@ -144,9 +180,11 @@ def resnet_learner(
     compile:bool=False, # Compile the model with torch's inductor, which takes a minute, for each size of picture?
     **kwargs # More for `Learner`, such as `cbs` or `metrics`
 ) -> Learner: # With `recipe`, `precision` and `history`
-    "A fastai `Learner` for small images: cross entropy, SGD with momentum, penalties, and the history of its training"
+    "A fastai `Learner` for small images: cross entropy, the recipe's optimiser and penalties, and the history of its training"
     check_value('dls', dls, lambda o: hasattr(o, 'train') and hasattr(o, 'device'), '`DataLoaders`, such as `cifar_dls` makes')
+    check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), "an nn.Module, such as `create_model('resnet34', dls.c)`")
     check_args(allowed.flag, compile=compile)
+    if not isinstance(dls.device, torch.device): dls.device = as_device(dls.device)   # fastai takes a name, too
     r = get_recipe(recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
@@ -156,10 +194,18 @@ def resnet_learner(
     learn = _Learner(dls, model.to(dls.device), **usual | dict(path=_writable(dls)) | kwargs)
     learn.add_cbs(_learner_cbs(r, precision))
     if compile: _compile(learn)
-    learn.recipe,learn.precision,learn.compiled = r,precision,compile
+    learn.recipe,learn.compiled = r,compile
     return learn
 
 # %% ../nbs/09_learner.ipynb #687f75a4
+_may_change = 'schedule','step_size','gamma','sizes','freeze_epochs'
+
+def _check_changes(kwargs):
+    "`ValueError` for a part of a recipe that is in the learner already"
+    odd = first(o.name for o in fields(Recipe) if o.name in kwargs and o.name!='wd')   # which `fit` takes, too
+    msg = f"{odd} is of the recipe that the learner has: make it with `recipe=recipe('baseline', {odd}=…)`"
+    if odd: raise ValueError(f'{msg}; `fit_recipe` changes n_epoch, lr, {", ".join(_may_change)}')
+
 def _changed(r, n_epoch, lr, own):
     "The recipe `r` with the changes that were asked for"
     if n_epoch is not None: check_value('n_epoch', n_epoch, is_whole, 'a whole number above 0')
@@ -167,13 +213,14 @@ def _changed(r, n_epoch, lr, own):
     return replace(r, **{k:v for k,v in new.items() if v is not None})
 
 def _group_lrs(opt, r):
-    "The learning rate of the recipe `r`, or one for each of its three groups"
-    return r.lr*np.array([1, r.bias_lr, 1]) if len(opt.param_lists)==3 and _by_kind(r) and r.bias_lr!=1 else r.lr
+    "The learning rate of the recipe `r`, or one for each of its three groups, where those of `opt` are by kind"
+    apart = getattr(opt, 'by_kind', False) and _by_kind(r) and r.bias_lr!=1
+    return r.lr*np.array([1, r.bias_lr, 1]) if apart else r.lr
 
 # %% ../nbs/09_learner.ipynb #a7429438
 def _fit_kept(learn, ck, n_epoch, lr, cbs, **kwargs):
     "Train from where the `Checkpoint` is to the end"
-    done = ck.begin(learn)
+    done = ck.begin(learn, cbs)
     if done<n_epoch: learn.fit(n_epoch, lr, cbs=cbs+ck, start_epoch=done, **kwargs)
     else: ck.restore()
 
@@ -184,11 +231,12 @@ def fit_recipe(self:Learner,
     checkpoint=None, # A folder for a `Checkpoint` after each epoch, or one in a folder that is locked; None: none are made
     resume:bool=False, # Go on after the last epoch that `checkpoint` has, or start if it has none?
     cbs=None, # More callbacks
-    **kwargs # More of the recipe to change, such as `schedule` or `sizes`; or more for `fit`
+    **kwargs # More of the recipe to change: `schedule`, `step_size`, `gamma`, `sizes`, `freeze_epochs`; or more for `fit`
 ):
     "Train as the recipe says: its epochs, learning rate, schedule and sizes"
     check_args(allowed.flag, resume=resume)
-    own = {k: kwargs.pop(k) for k in ('schedule','step_size','gamma','sizes') if k in kwargs}
+    own = {k: kwargs.pop(k) for k in _may_change if k in kwargs}
+    _check_changes(kwargs)
     r = _changed(getattr(self, 'recipe', Recipe()), n_epoch, lr, own)
     if resume and not checkpoint: raise ValueError('resume goes on from a checkpoint: give its folder as `checkpoint=`')
     self.fitted = r   # what `save_run` keeps
@@ -200,16 +248,18 @@ def fit_recipe(self:Learner,
     ck = checkpoint if locked else Checkpoint(checkpoint, resume)
     with nullcontext() if locked else _locked(checkpoint): _fit_kept(self, ck, r.epochs, lrs, cbs, **kwargs)
 
+# %% ../nbs/09_learner.ipynb #74724c76
 @patch
 @delegates(Learner.fit_recipe, but=['lr'])
 def fit_step(self:Learner,
     n_epoch:int=None, # Passes over the training set; None: the recipe's
-    lr:float=None, # Learning rate at the start; None: the recipe's
+    lr:float=None, # Learning rate, as `Recipe` has it; None: the recipe's
     step_size:int=None, # Epochs before the rate is multiplied by `gamma`; or those at which, as a tuple; None: the recipe's
     gamma:float=None, # None: the recipe's
     **kwargs
 ):
     "Train for `n_epoch` epochs with step decay, as torch's `StepLR` and `MultiStepLR` have it"
+    check_value('schedule', kwargs.pop('schedule', 'step'), lambda o: isinstance(o, str) and o=='step', "'step', or use `fit_recipe`")
     self.fit_recipe(n_epoch, lr, schedule='step', step_size=step_size, gamma=gamma, **kwargs)
 
 # %% ../nbs/09_learner.ipynb #b41e46d8
@@ -248,14 +298,16 @@ def _keep_in_sight(ax):
         i = y.argmax()
         if y[i]>top: ax.annotate(f'{y[i]:.3g} ↑', (x[i],top), color=line.get_color(), ha='center', va='top', fontsize=8)
 
+def _column(rows, k): return pd.DataFrame(rows, columns=[k], dtype=float)[k]
+
 def _plot_measure(ax, k, times, name, history, whens):
     "The measure `k` of batches and epochs in one diagram"
-    (t_bs,t_es),es,bs = whens,pd.DataFrame(history.epochs),pd.DataFrame(history.batches)
-    smooth = bs[k].rolling(max(len(bs)//100, 1), min_periods=1, center=True).mean()
-    ax.plot(t_bs, smooth*times, color='#0072B2', alpha=.35, lw=1, label='training, batches')
-    if len(es):
-        ax.plot(t_es, es[f'train_{k}']*times, color='#0072B2', marker='o', ms=4, label='training, epochs')
-        ax.plot(t_es, es[f'valid_{k}']*times, color='#D55E00', marker='s', ms=4, label='validation')
+    (t_bs,t_es),bs,n = whens,_column(history.batches, k),max(len(history.batches)//100, 1)
+    lines = [(t_bs, bs.rolling(n, min_periods=1, center=True).mean(), dict(color='#0072B2', alpha=.35, lw=1, label='training, batches')),
+        (t_es, _column(history.epochs, f'train_{k}'), dict(color='#0072B2', marker='o', ms=4, label='training, epochs')),
+        (t_es, _column(history.epochs, f'valid_{k}'), dict(color='#D55E00', marker='s', ms=4, label='validation'))]
+    for x,y,how in lines:
+        if y.notna().any(): ax.plot(x, y*times, **how)
     if k=='loss': _keep_in_sight(ax)
     ax.set(xlabel='epoch', ylabel=name, xlim=(0,None))
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
@@ -264,20 +316,25 @@ def _plot_measure(ax, k, times, name, history, whens):
     ax.legend(frameon=False, fontsize=8)
 
 # %% ../nbs/09_learner.ipynb #1ea3eb26
+_no_history = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
+
 @patch
 def plot_curves(self:Learner,
     figsize=(10,3.6), # Inches
 ) -> plt.Figure:
-    "Loss and accuracy over the epochs: training by batch and epoch, validation by epoch"
+    "Loss over the epochs, and accuracy where there is one: training by batch and epoch, validation by epoch"
     check_args(allowed.figsize, figsize=figsize)
     history = getattr(self, 'history', None)
-    if not history or not history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
+    if history is None: raise ValueError(_no_history)
+    if not history.batches: raise ValueError('nothing to plot: this learner has not been trained yet')
     per_epoch = len(self.dls.train)
     if history.epochs: per_epoch = min(per_epoch, len(history.batches)/len(history.epochs))   # one of several processes has a part
     whens = _times(history, per_epoch)
-    fig,(left,right) = plt.subplots(1, 2, figsize=figsize, layout='constrained')
-    _plot_measure(left, 'loss', 1, _loss_label(self.loss_func), history, whens)
-    _plot_measure(right, 'acc', 100, 'accuracy, %', history, whens)
+    accs = [_column(history.batches, 'acc'), *(_column(history.epochs, f'{o}_acc') for o in ('train','valid'))]
+    measured = any(o.notna().any() for o in accs)   # of regression and the like, there is none
+    fig,axs = plt.subplots(1, 1+measured, figsize=figsize, layout='constrained', squeeze=False)
+    _plot_measure(axs[0,0], 'loss', 1, _loss_label(self.loss_func), history, whens)
+    if measured: _plot_measure(axs[0,1], 'acc', 100, 'accuracy, %', history, whens)
     plt.close(fig)
     return fig
 
@@ -293,6 +350,11 @@ def _say(msg, to_errors=False):
     code = getattr(out, 'encoding', None) or 'utf-8'
     try: print(msg.encode(code, 'backslashreplace').decode(code), file=out, flush=True)
     except (OSError, ValueError): _hush(out)
+
+def _measured(e, k):
+    "Loss and accuracy of the set `k` in the epoch `e`, in words, as far as there are any"
+    loss,acc = (e[f'{k}_{o}'] for o in ('loss','acc'))
+    return [' '.join([f'{k} {loss:.3f}'] + [f'{acc:.1%}']*pd.notna(acc))]*pd.notna(loss)
 
 class _EpochLines(Callback):
     "Print a line an epoch"
@@ -311,8 +373,8 @@ class _EpochLines(Callback):
         done = len(self.history.epochs)-getattr(self, 'first', 0)
         if done<1: return   # an epoch that a resumed run has behind it
         e,left = self.history.epochs[-1],(time.time()-self.t0)/done*(self.n_epoch-self.epoch-1)
-        train,valid = (f'{k} {e[f"{k}_loss"]:.3f} {e[f"{k}_acc"]:.1%}' for k in ('train','valid'))
-        _say(f'epoch {e["epoch"]}/{self.n_epoch}  {train}  {valid}  lr {e["lr"]:g}  {e["seconds"]:.0f} s  {format_time(left)} left')
+        known = _measured(e, 'train')+_measured(e, 'valid')+[f'lr {e["lr"]:g}', f'{e["seconds"]:.0f} s', f'{format_time(left)} left']
+        _say('  '.join([f'epoch {e["epoch"]}/{self.n_epoch}', *known]))
 
 # %% ../nbs/09_learner.ipynb #4b4dc235
 class _Stop(Callback):

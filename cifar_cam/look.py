@@ -10,7 +10,7 @@ __all__ = ['Looked', 'look_run']
 # %% ../nbs/21_look.ipynb #4798b129
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 import matplotlib as mpl
 from .imports import *
@@ -26,7 +26,7 @@ from .maps import *
 from .cam import *
 from .cam import _check_method
 from .interp import *
-from .interp import _at_once, _joined
+from .interp import _at_once, _check_logits, _joined
 from .gallery import _done, _tile, _wrapped
 from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place_for, _plain, _run_once
 
@@ -119,13 +119,18 @@ def _repr_html_(self:Looked):
     return pd.DataFrame(rows).to_html(index=False, border=0)
 
 # %% ../nbs/21_look.ipynb #6fcb2f63
+def _short(name):
+    "A class in 24 letters; what is cut ends in …, so that it is not read as another one"
+    text = as_text(name)
+    return text if len(text)<=24 else text[:23]+'…'
+
 def _plot_bars(ax, names, probs):
     "The likeliest classes, the first on top"
     at = range(4, 4-len(names), -1)
     ax.barh(at, [1]*len(names), color='#eeeeee', height=.5)
     ax.barh(at, probs, color=['#D55E00','#0072B2']+['#999999']*len(names), height=.5)
     for y,name,p in zip(at, names, probs):
-        ax.text(0, y+.32, name if len(name)<=24 else name[:23]+'…', fontsize=8, va='bottom')
+        ax.text(0, y+.32, _short(name), fontsize=8, va='bottom')
         ax.text(1.03, y, f'{p:.1%}', fontsize=8, va='center')
     ax.set(xlim=(0,1), ylim=(-.6,4.9))
     ax.axis('off')
@@ -137,14 +142,14 @@ def _plot_one(self:Looked, sub, i, overlays, near, shape):
     grid = sub.add_gridspec(1 if near is None else 2, 2+shape, width_ratios=[2.1,2.1]+[1]*shape)
     t = self.table[self.table.picture==i].head(5)
     _tile(sub.add_subplot(grid[:,0]), self.pictures[i], _wrapped([Path(self.files[i]).name], 34))
-    _plot_bars(sub.add_subplot(grid[:,1]), list(map(as_text, t['class'])), list(t.prob))
+    _plot_bars(sub.add_subplot(grid[:,1]), t['class'], list(t.prob))
     for j,(layer,im) in enumerate(overlays.items()):
         ax,status = sub.add_subplot(grid[0,2+j]),self.maps.status[layer][i]
         _tile(ax, im[i], f'{layer}\n{"x".join(map(str, self.maps[layer].shape[1:]))}')
         if status!='ok': ax.set_xlabel(status, fontsize=7)
     rows = [] if self.farther is None else self.nearest[self.nearest.picture==i].head(shape).itertuples()
     for j,(r,im) in enumerate(zip(rows, () if near is None else near)):
-        _tile(sub.add_subplot(grid[1,2+j]), im, f'{as_text(r.label)[:14]}\n{r.similarity:.3f}')
+        _tile(sub.add_subplot(grid[1,2+j]), im, _wrapped([_short(r.label), f'{r.similarity:.3f}'], 14))
     what,where = f'for {as_text(self.maps.whose(i))}','the nearest training pictures, by the cosine of features'
     said = f'maps {what}' if near is None else f'above: {what}; below: {where}'
     sub.supxlabel(_wrapped([said, self.word(i)], 40+24*shape), fontsize=7)
@@ -170,11 +175,12 @@ def show(self:Looked,
     return _done(fig)
 
 # %% ../nbs/21_look.ipynb #f4dc7a59
-def _classes_of(learn, x, vocab):
+def _classes_of(learn, x, vocab, output=None):
     "Probabilities of the classes of the pictures `x`"
+    def once(model, o): return of_logits(model(torch.cat([o,o]) if len(o)==1 else o), act or noop, output)[:len(o)].cpu()
     act,name = activation_of(learn.loss_func),getattr(learn.loss_func, '__name__', type(learn.loss_func).__name__)
     with _at_rest(learn.model) as model:
-        outs = [of_logits(model(_as_taken(o, model)), act or noop).cpu() for o in x.split(_at_once(x.shape[-2:]))]
+        outs = [once(model, _as_taken(o, model)) for o in x.split(_at_once(x.shape[-2:]))]   # `squeeze` may drop the axis of a single one
     return as_probs(torch.cat(outs).float(), vocab, 'the loss function '+name, act not in (None,noop,noops))
 
 def _class_table(files, probs, vocab):
@@ -184,21 +190,22 @@ def _class_table(files, probs, vocab):
     return pd.DataFrame(dict(picture=np.repeat(range(n), c), file=np.repeat(np.array(files, object), c),
         **{'class': [vocab[i] for i in ids.flatten().tolist()]}, prob=top.flatten().numpy()))
 
-def _maps_of(learn, x, probs, layers, method, vocab):
+def _maps_of(learn, x, probs, layers, method, vocab, output=None):
     "Maps of the likeliest class against the second"
-    if layers is None: layers = usable_layers(learn, x[:1])
+    if layers is None: layers = usable_layers(learn, x[:1], output)
     n = _at_once(x.shape[-2:])
     pairs = [contrast(*o.topk(2).indices.T.tolist()) for o in probs.split(n)]
-    maps = _joined([cam(learn.model, o, t, layers, method) for o,t in zip(x.split(n), pairs)])
+    maps = _joined([cam(learn.model, o, t, layers, method, output=output) for o,t in zip(x.split(n), pairs)])
     maps.vocab = vocab
+    _check_logits(maps, probs, vocab)
     return maps
 
 # %% ../nbs/21_look.ipynb #bbce0c28
-def _neighbours_of(learn, x, k, vocab):
+def _neighbours_of(learn, x, k, vocab, output=None):
     "The training pictures nearest to `x`; for each, the share of validation pictures that are as far; and what shows pictures"
     with _at_rest(learn.model) as model:
         x = _as_taken(x, model)
-        with no_random(): place = _place_for(model, x[:1])
+        with no_random(), nullcontext() if output is None else giving_logits(model, output): place = _place_for(model, x[:1])
         q = torch.cat([_run_once(model, place, o)[1] for o in x.split(_at_once(x.shape[-2:]))])
         own = _learned_once(learn, model, place, q.shape[1])
     sims,ids = _nearest(q, own['features'], k)
@@ -223,18 +230,19 @@ def _check_look(learn, k, layers, method):
 
 @patch
 def look(self:Learner,
-    files, # Paths, a folder, bytes, arrays, Pillow's pictures, 'clipboard', or several of these: 1,000 pictures at most
+    files, # Paths, a folder, bytes, open files, arrays, Pillow's pictures, 'clipboard', or several of these: 1,000 pictures at most
     k:int=5, # Training pictures to find for each
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
-    method:str='gradcam' # As for `cam`: one that can set a class against another
+    method:str='gradcam', # As for `cam`: one that can set a class against another
+    output=None # Where the logits are in what the model gives, as for `find_logits`; None: clear
 ) -> Looked: # `show` draws it
     "What the network says of new pictures, where it looked, and the training pictures that are nearest to them"
     vocab = _check_look(self, k, layers, method)
     names,x,seen = read_pictures(self, files)
-    probs = _classes_of(self, x, vocab)
-    maps = _maps_of(self, x, probs, layers, method, vocab)
+    probs = _classes_of(self, x, vocab, output)
+    maps = _maps_of(self, x, probs, layers, method, vocab, output)
     why,near = vars(self).get('no_data', ''),(pd.DataFrame(),None,0,None)
-    try: near = near if why else _neighbours_of(self, x, k, vocab)
+    try: near = near if why else _neighbours_of(self, x, k, vocab, output)
     except FileNotFoundError as e: why = f'the training pictures are no longer there ({e})'
     nearest,farther,n,show = near
     return Looked(names, _class_table(names, probs, vocab), nearest, farther, n, maps, seen, why, show)
@@ -245,7 +253,7 @@ def _load_for_look(run):
     try: return load_run(run)
     except (OSError, ValueError) as e:
         try:
-            about,resize = _read_weights(Path(run)/'model.safetensors')[1],run_config(run)['data'].get('resize', 'crop')
+            about,resize = _read_weights(at_home(run)/'model.safetensors')[1],run_config(run)['data'].get('resize', 'crop')
             learn = load_run(run, dls=_stand_in(about, str(e), resize))
         except Exception: raise e from None   # of the run itself, whatever it is
         vars(learn)['no_data'] = str(e)

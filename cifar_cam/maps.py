@@ -297,7 +297,7 @@ def save(self:CamMaps,
     taken = [k for k in more if k in {*maps, *rest}]
     if taken: raise ValueError(f'an array called {taken[0]!r} is kept already: give it another name')
     arrays = {k: np.asarray(v) for k,v in {**maps, **rest, **more}.items()}
-    fn = Path(fn)
+    fn = at_home(fn)
     write_whole(fn.with_name(fn.name.removesuffix('.npz')+'.npz'), lambda f: np.savez_compressed(f, **arrays))
 
 # %% ../nbs/14_maps.ipynb #b870cfb3
@@ -318,7 +318,7 @@ def load(cls:CamMaps,
 ) -> CamMaps:
     "Maps from a file; functions that were targets are their names"
     check_args(allowed.path, fn=fn)
-    try: return _from_file(cls, fn)
+    try: return _from_file(cls, at_home(fn))
     except Exception as e:   # NumPy has many errors for what is no file of arrays
         if isinstance(e, OSError) and e.errno: raise
         msg = f'{fn} is not a complete file of maps that `save` wrote ({type(e).__name__}): give one, or make the maps again'

@@ -10,8 +10,9 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
 
 # %% ../nbs/05_models.ipynb #1f86827d
 import math, re, threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from weakref import WeakKeyDictionary
 from .imports import *
 from .files import *
@@ -172,7 +173,7 @@ def load_checkpoint(self:ResNet18,
 ) -> ResNet18: # The same model, with the weights of the file
     "Load a pytorch-cifar checkpoint, read so that nothing in it can run; `ValueError` if it is not of this architecture"
     check_args(allowed.path, fn=fn)
-    load_weights(self, _read_weights(fn), fn)
+    load_weights(self, _read_weights(at_home(fn)), fn)
     return self
 
 # %% ../nbs/05_models.ipynb #0a8479b3
@@ -182,6 +183,11 @@ def named_stages(self:ResNet18):
     return dict(layer0=self.layer1[0]) | {f'layer{i}': getattr(self, f'layer{i}') for i in range(1,5)}
 
 # %% ../nbs/05_models.ipynb #ab871329
+def _arch(model):
+    "What `model` was made from, as ours and `create_model` leave it in its `arch`; nothing, where that is something of its own"
+    arch = getattr(model, 'arch', None)
+    return arch if isinstance(arch, dict) and isinstance(arch.get('name'), str) else {}
+
 def unwrap(
     model # A module, also under DataParallel, DDP or `torch.compile`, or a `Learner` with one
 ) -> nn.Module: # The module itself
@@ -208,6 +214,10 @@ def _by_name(model, name):
     msg = f'no layer {name!r}: there is {known}, or any other name in `model.named_modules()`'
     if name not in own: raise ValueError(msg)
     return own[name]
+
+def _a_weight(model):
+    "A weight of the kind that pictures are made to be: the first that is no whole number"
+    return next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
 
 def _name_of(model, layer):
     "What the model calls the module `layer`"
@@ -241,6 +251,21 @@ def _alone(model):
         for m in sorted(model.modules(), key=id): stack.enter_context(_lock(m))   # in one order, so that nobody waits in a circle
         yield
 
+# %% ../nbs/05_models.ipynb #48389ddd
+def _own_train(m): return type(m).train is not nn.Module.train   # as of layers that merge their weights in it
+
+@contextmanager
+def _state_kept(model):
+    "What the block changes in buffers, and in weights of modules with a `train` of their own, is as before afterwards"
+    ours = [(d,k,o) for m in model.modules() for d in [m._buffers]+[m._parameters]*_own_train(m) for k,o in d.items() if o is not None]
+    old = [(d,k,o,o.detach().clone()) for d,k,o in ours if not nn.parameter.is_lazy(o)]
+    try: yield
+    finally:
+        for d,k,o,was in old:
+            if d.get(k) is not o: d[k] = o
+            if o.shape!=was.shape: o.data = was
+            elif not torch.equal(o, was): o.data.copy_(was)   # versions do not tell: BatchNorm changes its buffers without
+
 # %% ../nbs/05_models.ipynb #48be7685
 def _fresh_inputs(shapes, module, xs):
     xs = tuple(o.clone() if isinstance(o, torch.Tensor) else o for o in xs)
@@ -268,16 +293,48 @@ def _frozen(model):
         for m,_ in compiled: m._compiled_call_impl = None
         yield
     finally:
+        for m,o in modes:
+            if _own_train(m): m.train(o)
         for m,o in modes: m.training = o
         for m,f in compiled: m._compiled_call_impl = f
         for p,o in wants: p.requires_grad_(o)
+
+# %% ../nbs/05_models.ipynb #d2cbfa3f
+_of_torch = vars(nn.Module()).keys()-{'_buffers'}   # where a module has its parts, hooks and weights
+_numbers = {int,float,bool,str,tuple,type(None)}   # most of what else it has
+
+def _tensors_in(model):
+    "The tensors that modules hold, but for weights: a dictionary or list, the key in it, and the tensor"
+    for m in model.modules():
+        own = [(vars(m),k,o) for k,o in vars(m).items() if k not in _of_torch and type(o) not in _numbers]
+        for held in [o for *_,o in own if isinstance(o, (dict,list))]:
+            own += [(held,k,o) for k,o in (held.items() if isinstance(held, dict) else enumerate(held))]
+        yield from (o for o in own if isinstance(o[2], torch.Tensor))
+
+@contextmanager
+def _attributes_kept(model):
+    "What modules keep of a forward pass is afterwards as it was; what is new has no graph"
+    before = list(_tensors_in(model))
+    known = {id(o) for *_,o in before}
+    try: yield
+    finally:
+        for held,k,o in list(_tensors_in(model)):
+            if o.grad_fn is not None and id(o) not in known: held[k] = o.detach()
+        for held,k,o in before:
+            if isinstance(held, dict) and k in held and held[k] is not o: held[k] = o
+
+def _copied(model):
+    "A copy of `model`, also where it keeps what it computed, which torch does not copy with its graph"
+    return deepcopy(model, {id(o): o.detach() for *_,o in _tensors_in(model) if o.grad_fn is not None})
 
 # %% ../nbs/05_models.ipynb #5d1c7a08
 @contextmanager
 def _right_channels(shapes):
     "`ValueError` in place of torch's error, if pictures, of the last of `shapes`, have another number of channels than the model takes"
+    half = 'in the model half precision meets float32, as if `forward` casts: maps are made in float32, so leave the cast out'
     try: yield
     except RuntimeError as e:
+        if 'same' in str(e) and re.search('Half|BFloat16', str(e)): raise ValueError(half) from e
         m = re.search(r'expected input(\[[\d, ]+\]) to have (\d+) channels', str(e))
         if not m or m[1] not in map(str, shapes): raise
         raise ValueError(f'pictures are {_dims(shapes[0])}, and the model takes n x {m[2]} x height x width: give such pictures') from e
@@ -289,12 +346,16 @@ def untouched(
     "`model` in evaluation mode, not compiled, weights frozen, and its input a copy, for the length of the block"
     shapes = []
     again = 'the model computes layers again on the way back (gradient checkpointing), where no map can be drawn'
-    with _alone(model), _frozen(model), _right_channels(shapes):
+    with _alone(model), _state_kept(model), _frozen(model), _attributes_kept(model), _right_channels(shapes):
         copies = model.register_forward_pre_hook(partial(_fresh_inputs, shapes))   # which it may change in place
         try: yield model
         except RuntimeError as e:
             if 'torch.utils.checkpoint' not in str(e): raise
             raise ValueError(f'{again}: switch it off, as by `set_grad_checkpointing(False)`') from None
+        except TypeError as e:
+            m = re.search(rf'\b{type(model).__name__}\.forward\(\) missing .*', str(e))
+            if not m: raise
+            raise ValueError(f'{m[0]}, and the model is called with pictures alone: give a module that has the rest in it') from e
         finally: copies.remove()
 
 # %% ../nbs/05_models.ipynb #31451838
@@ -331,6 +392,15 @@ def _parts_of(out):
     if isinstance(out, (tuple,list)): return dict(enumerate(out))
     return dict(out) if hasattr(out, 'keys') else dict(getattr(out, '__dict__', {}))
 
+def _holds_tensors(o, deep=4):
+    "Is `o` a tensor, or is there one in it?"
+    if isinstance(o, (torch.Tensor,type)) or not deep: return isinstance(o, torch.Tensor)
+    return any(_holds_tensors(v, deep-1) for v in _parts_of(o).values())
+
+def _check_output(output):
+    what = 'a name, an index, or a function of what the model gives'
+    if not isinstance(output, Hashable): raise ValueError(f'output is {short_repr(output)}: give {what}')
+
 def _chosen(out, output):
     "The part of a model's output that `output` names"
     parts = _parts_of(out)
@@ -343,25 +413,41 @@ def find_logits(
     output=None # Which of it: a name, an index, or a function of it; None: a tensor, `logits`, or the only tensor there is
 ) -> torch.Tensor:
     "The logits in what a model gives; `ValueError` if that is a question"
+    _check_output(output)
     if callable(output): return output(out)
     if output is not None: return _chosen(out, output)
     if isinstance(out, torch.Tensor): return out
-    parts = {k: v for k,v in _parts_of(out).items() if isinstance(v, torch.Tensor)}
-    if 'logits' in parts: return parts['logits']
-    names,kind = ', '.join(map(repr, parts)),type(out).__name__
-    if not parts: raise ValueError(f'the model gives a {kind} without a tensor: say what its logits are, with `output=`')
-    if len(parts)>1: raise ValueError(f'the model gives {len(parts)} tensors, {names}: say which are the logits, with `output=`')
+    parts = {k: v for k,v in _parts_of(out).items() if _holds_tensors(v)}
+    if isinstance(parts.get('logits'), torch.Tensor): return parts['logits']
+    names,kind,n = ', '.join(map(repr, parts)),type(out).__name__,sum(isinstance(o, torch.Tensor) for o in parts.values())
+    none = ' without a tensor' if _parts_of(out) else ', not a tensor'
+    if not n: raise ValueError(f'the model gives a {kind}{none}: say what its logits are, with `output=`')
+    gives = f'{n} tensors' if n==len(parts) else 'tensors, some of them in a part'
+    if len(parts)>1: raise ValueError(f'the model gives {gives}, {names}: say which are the logits, with `output=`')
     return first(parts.values())
 
 # %% ../nbs/05_models.ipynb #c40e5c40
 class Given:
     "How a model's output became logits: `one` if it was a single number, which stands for two classes"
     one = False
-    def __call__(self, o):
+    shape = None   # of what is wanted for each picture; None: any
+    pairs = False   # a single picture goes through twice, as for a model that drops the axis of one picture
+    def __call__(self, o, n=None):
         if not isinstance(o, torch.Tensor): raise ValueError(f'the logits are a {type(o).__name__}, no tensor: choose them with `output=`')
+        gives = f'the model gives {_dims(o.shape) or "one number"} for {n} picture{"s"*(n!=1)}'
         if o.ndim==1: o = o[:,None]
         self.one = o.ndim==2 and o.shape[1]==1
-        return torch.cat([-o,o], 1) if self.one else o
+        if self.one: o = torch.cat([-o,o], 1)
+        msg = f'{gives}, where another number of them had {_dims(self.shape or ())} each: expected logits, pictures x classes'
+        if self.shape is not None and o.shape!=(n,*self.shape): raise ValueError(msg)
+        return o
+
+# %% ../nbs/05_models.ipynb #d463870b
+def _only(outs, name):
+    "What a module gave in its one run; `ValueError` if there was none, or several"
+    how = 'runs more than once, so which of its outputs is meant is not clear' if outs else 'did not run'
+    if len(outs)!=1: raise ValueError(f'the module {name!r} {how}: choose another `output=`, or a function of what the model gives')
+    return outs[0]
 
 @contextmanager
 def giving_logits(
@@ -369,12 +455,18 @@ def giving_logits(
     output=None # As for `find_logits`; or the name of a module, whose output is taken
 ): # A `Given`, which knows more after the first call
     "`model` gives a tensor of logits for the length of the block"
+    _check_output(output)
     inner,seen,given = dict(model.named_modules()).get(output) if isinstance(output, str) else None,[],Given()
+    def start(module, inp):
+        seen.clear()
+        given.twice = given.pairs and len(inp[0])==1
+        if given.twice: return tuple(torch.cat([o,o]) if isinstance(o, torch.Tensor) else o for o in inp)
     def pick(module, inp, out):
-        if inner is not None and output not in _parts_of(out): return given(find_logits(seen.pop()))
-        return given(find_logits(out, output))
+        named = inner is not None and output not in _parts_of(out)
+        res = given(find_logits(_only(seen, output)) if named else find_logits(out, output), len(inp[0]) if inp else None)
+        return res[:1] if given.twice else res
     hooks = [] if inner is None else [inner.register_forward_hook(lambda m,i,o: seen.append(o))]
-    hooks.append(model.register_forward_hook(pick))
+    hooks += [model.register_forward_pre_hook(start),model.register_forward_hook(pick)]
     try: yield given
     finally:
         for h in hooks: h.remove()

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import datetime, timezone
 from html import escape
 from .imports import *
 from .guard import Guard, Refused, in_a_line, listen
@@ -27,7 +26,7 @@ from .models import *
 from .recipe import *
 from .recipe import recipe as get_recipe
 from .run import *
-from .run import _digits
+from .run import _digits, _found_again
 from .classes import *
 from .trace import *
 from .maps import *
@@ -207,10 +206,10 @@ class _Marks:
 # %% ../nbs/24_page.ipynb #d7316f27
 @patch
 def _whole(self:_Marks, mark, before):
-    "The row of a mark: with the label that the picture had before any mark, and with the time"
-    file,now = mark['file'],f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}'
+    "The row of a mark: with the label that the picture had before any mark; it is of now, whatever the clock said of the row that is there"
+    file = mark['file']
     old = before.get(file) or self.read(self.used).get(file) or {}
-    return dict(file=file, label=mark['label'], was=old.get('was') or self.known[file], why=mark['why'], when=now)
+    return dict(file=file, label=mark['label'], was=old.get('was') or self.known[file], why=mark['why'])
 
 @patch
 def change(self:_Marks, put=(), drop=(), **_):
@@ -309,9 +308,16 @@ def _free(run):
     return next(o for o in names if not o.exists())
 
 # %% ../nbs/24_page.ipynb #b98c21f9
-def _again(run):
-    "The line that trains a run again with its labels.csv, and, where there is none, why"
-    run = Path(os.path.abspath(run))
+def _differ(config, run, words):
+    "Does a line with these `words` take other pictures than those of the run, or put them into other sets?"
+    src = config['data']
+    how = {k: words[k] for k in ('n_train','n_valid') if k in words}
+    there = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=words['seed'], **how)
+    return list(map(set, there.sets()))!=list(map(set, _found_again(config, run).sets()))
+
+def _again(run, fingerprint=None):
+    "The line that trains a run again with its labels.csv, and, where there is none, why, or that its data is another, by the `fingerprint`"
+    run = Path(os.path.abspath(at_home(run)))
     config = run_config(run)
     src,labels,by_hand = config['data'],run/'labels.csv',f"from Python, give `labels={str(run/'labels.csv')!r}` to `cifar_dls`"
     if not config.get('recipe'): return dict(line='', why=f'this run was not trained by a recipe alone: {by_hand}')
@@ -323,7 +329,10 @@ def _again(run):
     words = data | (dict(data='digits') if digits else {}) | dict(labels=labels, out=_free(run)) | how | network
     words['seed'] = config.get('seed', src['seed'])
     if config.get('precision', 'fp32')!=pick_precision(): words['precision'] = config['precision']
-    return dict(line=_joined(['cifar-cam', 'run', *L(_told_option(k, v) for k,v in words.items()).concat()]), why='')
+    other = fingerprint not in (None, src['fingerprint']) or _differ(config, run, words)
+    why = ('The pictures that this line takes, and their sets, are not all as in this run: the data has changed since, '
+           'or was read with another seed.')
+    return dict(line=_joined(['cifar-cam', 'run', *L(_told_option(k, v) for k,v in words.items()).concat()]), why=why if other else '')
 
 # %% ../nbs/24_page.ipynb #bbd0dece
 def _sets_of(learn):
@@ -334,7 +343,7 @@ def _sets_of(learn):
 class _Desk:
     "A run, as the page asks of it"
     def __init__(self, run):
-        self.run,self.learn = Path(run),load_run(run)
+        self.run,self.learn = at_home(run),load_run(run)
         self.other = load_run(run, dls=self.learn.dls)   # on the same pictures
         for o in self.learn,self.other:
             o.remove_cb(ProgressCallback)
@@ -528,7 +537,7 @@ def routes(self:_Desk, page):
     "What answers to which path"
     def get(path, f): return Route(path, lambda request: f(request), methods=['GET'])
     def answer(f): return lambda request: JSONResponse(f(*request.path_params.values()))
-    plain = {'/state': self.state, '/marks': self.marks.all, '/again': partial(_again, self.run),
+    plain = {'/state': self.state, '/marks': self.marks.all, '/again': partial(_again, self.run, self.learn.dls.source['fingerprint']),
              '/picture/{name}/{idx:int}': self.picture, '/near/{name}/{idx:int}': self.near}
     gets = [Route('/', lambda request: Response(page, media_type='text/html'))]
     gets += [Route(k, answer(f)) for k,f in plain.items()]

@@ -39,7 +39,7 @@ def _readable(o): return o is None or is_path(o) or all(hasattr(o, k) for k in (
 
 def pretrained_cifar10(
     data=None # CIFAR-10, such as `cifar10_path()`, or `DataLoaders` of its classes, size and statistics; None: it looks at new pictures
-) -> Learner: # In float32; its `config` is the model card
+) -> Learner: # Weights are float32; its `config` is the model card
     "A ResNet18 of width 32 that was trained on CIFAR-10, with its model card (Mitchell et al. 2019)"
     check_value('data', data, _readable, 'the path of CIFAR-10, or `DataLoaders`')
     sd,about = _read_weights(_weights/'cifar10.safetensors')

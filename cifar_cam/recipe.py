@@ -232,6 +232,12 @@ def rate(self:StepDecay,
     return self.lr*self.gamma**n
 
 # %% ../nbs/07_recipe.ipynb #3d769510
+_kinds_apart = "this recipe's parameter groups are of kinds, not of depths: to freeze layers, give the recipe finetune, or a `splitter`"
+
+def _by_kind(r):
+    "Does the recipe `r` treat kinds of parameters differently? `finetune` treats layers differently, by their depth"
+    return r.schedule!='finetune' and (r.wd>0 or r.bias_lr!=1)
+
 def _slow_first(lr, n): return np.array(even_mults(lr/200, lr/2, n))   # fastai halves the rate, and divides it by 100 for the first layers
 
 class FineTune(Callback):
@@ -249,6 +255,7 @@ class FineTune(Callback):
         n = len(self.opt.param_lists)
         msg = 'finetune asks for parameter groups by depth, and there is one: give the recipe finetune to `resnet_learner`, or a `splitter`'
         if n<2: raise ValueError(msg)
+        if getattr(self.opt, 'by_kind', False): raise ValueError(_kinds_apart)
         self.alone = min(self.freeze_epochs, self.n_epoch-1)
         head,every = np.array([self.lr/10]*(n-1) + [self.lr]),_slow_first(self.lr, n)
         self.rates = [combined_cos(p, o/div, o, o/1e5) for p,o,div in ((.99,head,25), (.3,every,5))]
@@ -313,7 +320,8 @@ def _given(o):
     if isinstance(o, ParamScheduler): return {k: _course(f) for k,f in o.scheds.items() if callable(f)}
     if inspect.isroutine(o): return {}
     own = {**vars(o), **vars(o).get('_buffers', {})}
-    if 'distrib' in own: return dict(alpha=round(own['distrib'].concentration1.item(), 6))   # of MixUp and CutMix
+    beta = own.get('distrib')   # of MixUp and CutMix
+    if isinstance(beta, torch.distributions.Beta): return dict(alpha=beta.concentration1.double().round(decimals=6))
     return {k: own[k] for k in inspect.signature(type(o).__init__).parameters if k in own}
 
 # %% ../nbs/07_recipe.ipynb #5c27a712
@@ -329,7 +337,8 @@ def described(
 ) -> dict: # Its `name`, and what it was made with
     "What `o` is called, and the numbers and words that it was made with"
     check_value('o', o, lambda o: callable(o) or isinstance(o, Callback), 'a loss function or a callback')
-    return _values(_given(o.func if isinstance(o, BaseLoss) else o)) | dict(name=_name(o))
+    axis = dict(axis=o.axis) if isinstance(o, BaseLoss) and o.axis!=-1 else {}
+    return _values(_given(o.func if isinstance(o, BaseLoss) else o)) | axis | dict(name=_name(o))
 
 # %% ../nbs/07_recipe.ipynb #db3e4b5a
 def _calls(learn):
@@ -351,10 +360,15 @@ _changing = 'before_batch after_pred after_loss before_backward after_backward b
 _schedules = ParamScheduler,StepDecay,FineTune
 _opts = dict(sgd=torch.optim.SGD, adamw=torch.optim.AdamW)
 
+def _only_saves(its):
+    "Does a callback, by its settings, load nothing back, as `SaveModelCallback` may do?"
+    return its.get('every_epoch') or its.get('at_end')
+
 def _decides(cb):
     "Can the callback change what is learned?"
     if isinstance(cb, (DeviceMixedPrecision,*_schedules)): return False
-    return 'monitor' in vars(cb) or any(o in vars(cb) or hasattr(type(cb), o) for o in _changing)
+    own = vars(cb)
+    return 'monitor' in own and not _only_saves(own) or any(o in own or hasattr(type(cb), o) for o in _changing)
 
 def _watches(cb): return vars(cb).get('watches', getattr(type(cb), 'watches', False))
 def _same(a, b): return sorted(str(described(o)) for o in a)==sorted(str(described(o)) for o in b)
@@ -364,9 +378,9 @@ def _recipe_opt(opt, r):
     if not isinstance(opt, OptimWrapper) or type(opt.opt) is not _opts[r.opt]: return False
     tuned,n = r.schedule=='finetune',len(opt.hypers)
     if tuned: return all(h['wd']==r.wd for h in opt.hypers) and n>1
-    wds = [r.wd] + [0]*(n-1)
+    wds,apart = [r.wd] + [0]*(n-1),getattr(opt, 'by_kind', False)
     same = all((h['mom'],h.get('nesterov', False),h['wd'])==(r.momentum,r.nesterov,wd) for h,wd in zip(opt.hypers, wds))
-    return same and not opt.frozen_idx
+    return same and (apart or not _by_kind(r)) and not opt.frozen_idx
 
 def _recipe_used(learn, calls, cbs):
     "The recipe as JSON has it, if it alone decided the fit, else None"
@@ -375,17 +389,35 @@ def _recipe_used(learn, calls, cbs):
     alone = _same(filter(_decides, cbs), recipe_cbs(r)) and sum(isinstance(o, _schedules) for o in cbs)==1
     if alone and _recipe_opt(learn.opt, r) and _same([learn.loss_func], [CrossEntropyLossFlat()]): return _values(asdict(r))
 
+# %% ../nbs/07_recipe.ipynb #fc6a9dea
+def _its_cbs(learn, more=()):
+    "The callbacks of `learn`, and `more` of them, that are not fastai's usual ones, and do not only watch"
+    more = [o() if isinstance(o, type) else o for o in more]   # as fastai takes them
+    return [o for o in [*learn.cbs,*more] if not isinstance(o, (SkipToEpoch,*defaults.callbacks)) and not _watches(o)]
+
+def _loss(learn):
+    "The loss function, also while fastai's MixUp or CutMix has its own in the place of it"
+    return getattr(getattr(learn.loss_func, '__self__', None), 'old_lf', learn.loss_func)
+
+def _how(learn, more=()):
+    "What stays the same while a fit goes on: loss, optimiser, and the callbacks, with `more` of them, that decide what is learned"
+    cbs = [described(o) for o in _its_cbs(learn, more) if _decides(o)]
+    return dict(loss=described(_loss(learn)), optimiser=_optimiser(learn.opt)['name'], callbacks=sorted(cbs, key=str))
+
 # %% ../nbs/07_recipe.ipynb #d7d36af5
+def _loss(learn):
+    "The loss function of `learn`, for which MixUp and its kind put in a method of theirs"
+    return getattr(getattr(learn.loss_func, '__self__', None), 'old_lf', learn.loss_func)
+
 def fit_record(
     learn # At the beginning of its first epoch
 ) -> dict: # As JSON has it
     "What a fit uses: function, optimiser, schedule, loss, callbacks, data"
-    calls,src = _calls(learn),getattr(learn.dls, 'source', {})
-    cbs = [o for o in learn.cbs if not isinstance(o, (SkipToEpoch,*defaults.callbacks)) and not _watches(o)]
+    calls,src,cbs = _calls(learn),getattr(learn.dls, 'source', {}),_its_cbs(learn)
     plans = [o for o in cbs if isinstance(o, _schedules)]
     return dict(function=first(calls), recipe=_recipe_used(learn, calls, cbs), epochs=learn.n_epoch, epochs_done=0, steps=0,
         steps_an_epoch=len(learn.dl), ended='interrupted', lr=None, schedule=list(map(described, plans)),
-        optimiser=_optimiser(learn.opt), loss=described(learn.loss_func), callbacks=[described(o) for o in cbs if o not in plans],
+        optimiser=_optimiser(learn.opt), loss=described(_loss(learn)), callbacks=[described(o) for o in cbs if o not in plans],
         bs=getattr(learn.dls, 'bs', None), n_train=src.get('n_train'), fingerprint=src.get('fingerprint'))
 
 # %% ../nbs/07_recipe.ipynb #93fe0a8f

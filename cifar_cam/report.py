@@ -30,7 +30,7 @@ from .cam import *
 from .faith import centred_blob
 from .faith import _checked, _probs, _road
 from .interp import *
-from .interp import _at_once
+from .interp import _at_once, _where
 from .gallery import *
 from .features import *
 
@@ -202,8 +202,9 @@ def _controls(maps, seed=1):
 def _roads(learn, x, maps):
     "ROAD of the maps of each layer, and of the controls, for the class that the maps are of"
     model,x,ts = _checked(learn, maps.targets, x)
-    p0,heats = _probs(model, x, ts),watched(list(_heats(maps)), 'measuring maps and controls')
-    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, None, p0)['road'] for k,o in heats}
+    output = maps.options.get('output')
+    p0,heats = _probs(model, x, ts, output=output),watched(list(_heats(maps)), 'measuring maps and controls')
+    return {k: _road(model, x, ts, o, (.2,.5,.8), 1, output, p0)['road'] for k,o in heats}
 
 def _heats(maps):
     for k in maps.layers: yield k,maps.heat(k)
@@ -262,7 +263,7 @@ def _layer_words(layers, stages):
 def _words_of_layers(self:CAMInterpretation, layers):
     "`_layer_words` of the layers of the network"
     if all(re.search('[^0-9.]', k) for k in layers): return _layer_words(layers, [])
-    try: stages = usable_layers(self.learn, self.inputs([0]))
+    try: stages = usable_layers(self.learn, self.inputs([0]), self.output)
     except ValueError: stages = []   # none but those that were asked for
     return _layer_words(layers, stages)
 
@@ -371,12 +372,15 @@ def _about(self:CAMInterpretation, title, today, doubt, humans=None):
     config = vars(self.learn).get('config') or {}   # the model may have a `config`, where a `Learner` looks, too
     arch = (config.get('arch') or {}).get('name') or type(self.learn.model).__name__
     path = (config.get('data') or {}).get('path') or self.learn.dls.path
-    of = [('set',vars(self)['part'])] if vars(self).get('part') else []
+    its,words,facts = self._of_set()[0],self._set_words(),_facts(config, today or Date.today().isoformat())
+    where = Path(path).resolve().name + ', the training set'*(its=='train')
+    if its=='other':
+        where = _where(self.table.file, self.learn.dls.path) or 'other pictures'
+        facts = [('trained on' if k=='data' else k, v) for k,v in facts]
     right,n,wrong = self.table.correct,f'{len(self.table):,}',int((~self.table.correct).sum())
     summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {right.mean():.2%}.'
-    return dict(title=title or f'Mistakes of {arch} on {Path(path).resolve().name}', n=n, summary=summary,
-                cards=self._cards(doubt), doubt=self._doubt_words(doubt, humans),
-                facts=of+_facts(config, today or Date.today().isoformat()))
+    return dict(title=title or f'Mistakes of {arch} on {where}', n=n, summary=summary, cards=self._cards(doubt),
+                doubt=self._doubt_words(doubt, humans), facts=[('set',words)]*bool(words)+facts)
 
 @patch
 def _figures(self:CAMInterpretation, shown):
@@ -394,7 +398,8 @@ def _marks_key(self:CAMInterpretation):
     "What marks are kept under in a browser: it is of these pictures with these labels, and of these weights"
     data = (vars(self.learn).get('config') or {}).get('data') or {}
     own = hashlib.sha256(repr((self.table.file.tolist(),self.targs.tolist())).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
-    return f"{data.get('fingerprint') or own}-{_checksum(self.learn.model):08x}"
+    sha = None if self._of_set()[0]=='other' else data.get('fingerprint')
+    return f"{sha or own}-{_checksum(self.learn.model):08x}"
 
 def _gallery_json(vocab, rows, sheets, layout, layers=None, kinds=None, **more):
     "The data of `gallery.js`; `layers` and `kinds` are words by name"
@@ -440,6 +445,7 @@ def report(self:CAMInterpretation,
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
+    self._check_weights()
     humans = None if humans is None else read_humans(humans)
     doubt = self.label_issues() if ifnone(label_issues, True) else None
     gallery = self._gallery_of(ifnone(k, self._n_shown()), layers, method, faithfulness, doubt)
@@ -447,7 +453,7 @@ def report(self:CAMInterpretation,
     page = _render('report.html', _styles, _scripts, **self._about(title, today, doubt, humans), **self._figures(shown), **gallery)
     fn = file_name('report.html', method)
     with staged(folder) as tmp, (tmp/fn).open('w', encoding='utf-8') as f: f.writelines(page)
-    return PagePath(folder)/fn
+    return PagePath(at_home(folder))/fn
 
 # %% ../nbs/20_report.ipynb #a40e97d6
 def _check_method(method, target):
@@ -503,7 +509,7 @@ def _check_places(run, folder, export):
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
     if folder is None and isinstance(run, Learner) and 'run_path' not in vars(run): raise ValueError(msg)
     msg = f'export {export}: it is there already, give a new folder'
-    if export and Path(export).exists(): raise ValueError(msg)
+    if export and at_home(export).exists(): raise ValueError(msg)
     if folder is None and isinstance(run, Learner): _check_saved(run)
 
 # %% ../nbs/20_report.ipynb #812b82d2
@@ -526,10 +532,10 @@ def explain_run(
     check_args(allowed.flag, faithfulness=faithfulness)
     if humans is not None: humans = read_humans(humans)
     _check_places(run, folder, export)
-    folder = Path(ifnone(folder, vars(run)['run_path'] if isinstance(run, Learner) else run))
+    folder = at_home(ifnone(folder, vars(run).get('run_path') if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
-        tell(f'reading the run in {folder}, and its pictures')
+        tell(f'reading the run in {at_home(run)}, and its pictures')
         run = load_run(run)
     check_explain(run, k, layers, method, target, mistakes)
     n_export = ifnone(mistakes, 100) or k

@@ -8,17 +8,18 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 
 # %% ../nbs/10_run.ipynb #085dcc7c
-import json, os, re
+import hashlib, json, os, re
 from html import escape
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from .imports import *
+import fastai.losses   # by now without its warnings
 from .files import *
 from .choices import check_out
 from .progress import bar_class, is_terminal
-from .files import _check_names, _valid_names
+from .files import _sha256, _valid_names
 from .layouts import *
 from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
 from .labels import *
@@ -26,29 +27,31 @@ from .labels import _relabelled, _rows_of, _to_bytes
 from .augment import *
 from .data import *
 from .models import *
-from .models import _check_fit
+from .models import _arch, _check_fit
 from .arch import *
 from .arch import _own_weights
 from .recipe import *
+from .recipe import _only_saves
 from .recipe import recipe as get_recipe
 from .checkpoint import *
 from .checkpoint import _check_memory, _check_room, _checksum, _own_folder, _rank
 from .learner import *
-from .learner import _Learner
+from .learner import _check_outputs, _Learner, _no_history
 from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
 
 # %% ../nbs/10_run.ipynb #dc1463c4
 def _about(learn):
     "What is needed to use the weights of `learn`"
     model,src = get_model(learn.model),getattr(learn.dls, 'source', {})
-    arch = getattr(model, 'arch', dict(name=type(model).__name__))
-    return dict(arch=arch, vocab=list(map(str, learn.dls.vocab)), stats=src.get('stats'), size=src.get('size'))
+    arch,vocab = _arch(model) or dict(name=type(model).__name__),list(map(str, getattr(learn.dls, 'vocab', ())))
+    return dict(arch=arch, vocab=vocab, stats=src.get('stats'), size=src.get('size'))
 
 _none = 'none: the weights are those after the last step, and no choice was made on the validation pictures'
 
 def _chosen(learn):
     "Callbacks of all fits that went by what is measured on the validation pictures, each in words"
     cbs = [cb for o in learn.history.fits for cb in o.get('callbacks', []) if not str(cb.get('monitor', 'train')).startswith('train')]
+    cbs = [cb for cb in cbs if not _only_saves(cb)]
     return L(f'{o["name"]} by {o["monitor"]}' for o in cbs).unique()
 
 def _selection(learn):
@@ -74,27 +77,49 @@ def _recipe(learn, about):
     r = fits[0].get('recipe') if len(fits)==1 else None
     if not fits: r = asdict(getattr(learn, 'recipe', Recipe()))   # which is to be used
     if not r or about['arch'].get('dropout', r['dropout'])!=r['dropout']: return
+    if fits and fits[0].get('bs') not in (None, r['bs']): return
     augs = Recipe(**r).make_augs(src.get('size') or 32)
     own,its = (json.loads(json.dumps(o)) for o in (_augs_of(augs), augs_config(learn.dls)))
     return r if own==its else None
 
+def _check_info(info, taken):
+    "`ValueError` if `info` can't be kept beside what is `taken` in config.json"
+    for k,v in info.items():
+        if k in taken: raise ValueError(f'{k} is {short_repr(v)}: give it another name, config.json has its own {k}')
+        try: json.dumps(v)
+        except (TypeError, ValueError) as e: raise ValueError(f'{k} is {short_repr(v)}: give what JSON has ({e})') from None
+
 def _config(learn, **info):
     "What config.json says"
     about = _about(learn)
-    return dict(**info, arch=about['arch'], recipe=_recipe(learn, about), fits=learn.history.fits, epochs_done=len(learn.history.epochs),
+    its = dict(arch=about['arch'], recipe=_recipe(learn, about), fits=learn.history.fits, epochs_done=len(learn.history.epochs),
         precision=getattr(learn, 'precision', 'fp32'), data=getattr(learn.dls, 'source', {}), vocab=about['vocab'],
-        augs=augs_config(learn.dls), versions=versions(), hardware=hardware(learn.dls.device), selection=_selection(learn))
+        augs=augs_config(learn.dls), versions=versions(), hardware=hardware(first(learn.model.parameters()).device),
+        selection=_selection(learn))
+    _check_info(info, [*its,'files'])
+    return info | its
 
 # %% ../nbs/10_run.ipynb #8d3f36ce
 def _metrics(learn):
-    "What metrics.json says: loss and accuracy of the weights as they are, on the validation pictures"
+    "What metrics.json says: loss and accuracy, if any, of the weights as they are, on the validation pictures; None without these"
     h = learn.history
     m = h.epochs[-1] if h.epochs else {}
     if (h.weights,h.measured_on)!=(_checksum(learn.model),id(learn.dls.valid)):
         with learn.no_bar(), learn.removed_cbs([o for o in learn.cbs if 'monitor' in vars(o)]): learn.validate()
         m = h._log
     of = dict(set='valid') if getattr(learn.dls, 'source', {}).get('n_test') else {}   # which is not the test set
-    return dict(accuracy=m['valid_acc'], loss=m['valid_loss'], n=len(learn.dls.valid_ds), **of)
+    known = {k: m.get(f'valid_{o}') for k,o in (('accuracy','acc'),('loss','loss')) if pd.notna(m.get(f'valid_{o}'))}
+    return known | dict(n=len(learn.dls.valid_ds), **of) if known else None
+
+# %% ../nbs/10_run.ipynb #7c1d90be
+_some_have = 'split.csv','labels_used.csv','metrics.json','curves.png'
+
+def _own_files(found):
+    "Files that say which pictures a run had, in bytes by name: those that the pictures `found` need"
+    if not isinstance(found, Pictures): return {}
+    split,put = _split_csv(found) or '',found.relabelled
+    its = {'split.csv': split.encode(), 'labels_used.csv': put and _to_bytes(put.rows)}
+    return {k: o for k,o in its.items() if o}
 
 # %% ../nbs/10_run.ipynb #0858fa78
 _epoch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split()
@@ -106,25 +131,28 @@ def save_run(self:Learner,
     **info # More for config.json
 ) -> Path: # The run folder
     "Keep the run: settings, history, curves, and model.safetensors, which has all that is needed to use the network"
-    msg = 'this learner keeps no history: make it with `resnet_learner`, or with `cbs=History()`'
-    if not hasattr(self, 'history'): raise ValueError(msg)
+    if not hasattr(self, 'history'): raise ValueError(_no_history)
     if hasattr(self, 'check_pictures'): self.check_pictures()
+    _check_outputs(self)
     self.history.keep_batches()
     h,folder = self.history,at_home(folder)
-    metrics,config = _metrics(self) if h.batches else None,_config(self, **info)
-    found = getattr(self.dls, 'found', None)
-    split,put = (_split_csv(found),found.relabelled) if isinstance(found, Pictures) else (None,None)
+    config = _config(self, **info)
+    metrics = _metrics(self) if h.batches else None
+    own = _own_files(getattr(self.dls, 'found', None))
+    config['files'] = {k: hashlib.sha256(v).hexdigest() for k,v in own.items()}
     with staged(folder) as tmp:
         tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k,v in get_model(self.model).state_dict().items()}
         (tmp/'model.safetensors').write_bytes(tensors_to_bytes(tensors, dict(about=json.dumps(_about(self)))))
         (tmp/'config.json').write_text(json.dumps(config, indent=2))
         pd.DataFrame(h.epochs, columns=_epoch_cols).to_csv(tmp/'history.csv', index=False)
         pd.DataFrame(h.batches, columns=_batch_cols).to_csv(tmp/'batches.csv', index=False)
-        if split: (tmp/'split.csv').write_text(split, encoding='utf-8')
-        if put: (tmp/'labels_used.csv').write_bytes(_to_bytes(put.rows))
-        if put and not (folder/'labels.csv').exists(): (tmp/'labels.csv').write_bytes(_to_bytes(put.rows))
+        for k,v in own.items(): (tmp/k).write_bytes(v)
+        put = own.get('labels_used.csv')
+        if put and not (folder/'labels.csv').exists(): (tmp/'labels.csv').write_bytes(put)
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
+        gone = [o for o in _some_have if not (tmp/o).exists()]
+    for o in gone: (folder/o).unlink(missing_ok=True)   # of an earlier run
     self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
     return self.run_path
 
@@ -159,8 +187,7 @@ def run_config(
 ) -> dict: # What its config.json says
     "The settings of a run, after a look that all of its files are there"
     check_args(allowed.path, folder=folder)
-    folder = Path(folder)
-    _check_names([str(folder)], folder.parent)
+    folder = at_home(folder)
     for o in _files:
         msg = f'{folder} is not a run folder: it has no {o}; give the folder that `save_run` or `cifar-cam` wrote'
         if not (folder/o).is_file(): raise FileNotFoundError(msg)
@@ -173,11 +200,8 @@ def _read_weights(fn):
         with safe_open(fn, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()},json.loads((f.metadata() or {}).get('about', '{}'))
     except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e}): restore it, or train again') from e
 
-def _sized(arch, sd, vocab):
-    "The model that `arch` describes; `ValueError` unless it has the classes of the run, and the tensors `sd` are such a model's"
-    n = arch['n_out']
-    msg = f'it has {n} classes, where the run has {len(vocab)}'
-    if n!=len(vocab): raise ValueError(msg)
+def _sized(arch, sd):
+    "The model that `arch` describes; `ValueError` unless the tensors `sd` are such a model's"
     if arch['name']=='resnet18':
         with torch.device('meta'): _check_fit(model_from_arch(arch), sd, 'it')   # which takes no memory
     model = model_from_arch(arch)
@@ -191,18 +215,25 @@ def _run_model(about, sd, config, folder):
         arch = about.get('arch', {})
         name = short_repr(arch.get('name', 'model without a name')).strip("'")
     built = name=='resnet18' or name.startswith(('torchvision/','timm/'))
-    if not built: raise ValueError(f'{folder} holds a {name}, which is not built here: give it as `model=`')
+    msg = f'{folder} holds a {name}, which is not built here: in Python, give it as `model=` to `load_run`, and its learner here'
+    if not built: raise ValueError(msg)
     arch_name(name)   # what is not there is another thing than what is damaged
-    with _reading(fn, ValueError, RuntimeError), no_random(): return _sized(arch, sd, config['vocab'])
+    n,k = arch.get('n_out'),len(config['vocab'])
+    msg = f'the network in {fn} has {n} outputs, and the run has {k} classes: restore the file, or give the network as `model=`'
+    if is_whole(n) and n!=k and (n,k)!=(1,2): raise ValueError(msg)
+    with _reading(fn, ValueError, RuntimeError), no_random(): return _sized(arch, sd)
 
 # %% ../nbs/10_run.ipynb #dd91176a
+_not_albumentations = r'"__class_fullname__": "[^"]*\.'   # the name of a class of another module has a dot
+
 def _run_augs(config, folder):
     "The augmentations of a run, or none, with a warning, where they can't be made again"
     augs = config.get('augs')
     with _reading(folder/'config.json', ValueError):
         try: return augs_from_config(augs)
         except ValueError as e:
-            if not isinstance(augs, dict) or 'described' not in augs: raise
+            own = isinstance(augs, dict) and ('described' in augs or re.search(_not_albumentations, json.dumps(augs)))
+            if not own: raise
             warn(f'{folder}: {e}, so there are none')
 
 _asked = 'bs n_train n_valid seed size stats'.split()
@@ -229,27 +260,43 @@ def _source(src):
     return src['path'],src['fingerprint'],how
 
 # %% ../nbs/10_run.ipynb #9d4c1a07
-def _found_again(src, folder):
-    "The pictures of the data `src` of a run, with their own labels: those of its split.csv, or else found as they were"
-    if (folder/'split.csv').is_file(): return _from_split(folder/'split.csv', src)
+def _own_file(name, config, folder, old):
+    "The path of a file that only some runs have, None if this one has none; is it that of a run of an `old` version?"
+    fn,own = folder/name,config.get('files')
+    if own is None: return fn if old else None
+    msg = f'{fn} is not the one that was saved with the run: restore it, or give `dls=`'
+    if name in own and not (fn.is_file() and _sha256(fn)==own[name]): raise ValueError(msg)
+    return fn if name in own else None
+
+def _found_again(config, folder):
+    "The pictures of a run, with their own labels: those of its split.csv, or else found as they were"
+    src = config['data']
+    old = src.get('valid_pct') or src.get('layout')=='table' and not Path(src['path']).is_file()   # which others do not need
+    split = _own_file('split.csv', config, folder, old and (folder/'split.csv').is_file())
+    if split: return _from_split(split, src)
     found = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=src['seed'])
     if 'layout' not in src: found = _as_it_was(found)
     n = (src.get('labels_used') or {}).get('before', src)
     return found.some(n['n_train'], n['n_valid'], src['seed'])
 
-def _run_pictures(src, folder):
-    "The pictures of the data `src` of a run, with its labels_used.csv"
-    found,put = _found_again(src, folder),src.get('labels_used')
-    return _relabelled(found, read_labels(folder/'labels_used.csv'), put['file'], lenient=True) if put else found
+def _run_pictures(config, folder):
+    "The pictures of a run, with its labels_used.csv"
+    found,put = _found_again(config, folder),config['data'].get('labels_used')
+    if not put: return found
+    return _relabelled(found, read_labels(_own_file('labels_used.csv', config, folder, True)), put['file'], lenient=True)
 
 def _run_dls(config, folder):
     "The data of a run, read again"
-    with _reading(folder/'config.json', ValueError): path,sha,how = _source(config['data'])
+    msg = f"the pictures of {folder} can't be found again, as `cifar_dls` did not read them: give them to `load_run`, as `dls=`"
+    if not config['data']: raise ValueError(msg)
+    with _reading(folder/'config.json', ValueError):
+        path,sha,how = _source(config['data'])
+        check_value('files', config.get('files'), lambda o: o is None or isinstance(o, dict), 'checksums by name')
     msg = f'the pictures of {folder} are no longer in {path}: put them back, or give `dls=`'
     if not Path(path).exists(): raise FileNotFoundError(msg)
     augs,src = _run_augs(config, folder),config['data']
     how = {k: how[k] for k in ('bs','seed','size','stats')}
-    dls = cifar_dls(_run_pictures(src, folder), augs=augs, resize=src.get('resize', 'crop'), **how)
+    dls = cifar_dls(_run_pictures(config, folder), augs=augs, resize=src.get('resize', 'crop'), **how)
     msg = f'the pictures in {path} are not those of the run in {folder}: they have changed since'
     if dls.source['fingerprint']!=sha: warn(msg)
     return dls
@@ -257,9 +304,9 @@ def _run_dls(config, folder):
 # %% ../nbs/10_run.ipynb #c6dbf9e6
 def _its(dls):
     "Classes, statistics and size of the pictures of `dls`"
-    norm = first(o for o in dls.valid.after_batch.fs if isinstance(o, Normalize))
+    norm = first(o for o in getattr(getattr(dls.valid, 'after_batch', None), 'fs', ()) if isinstance(o, Normalize))
     stats = [to_np(o).ravel().astype(float).round(4).tolist() for o in (norm.mean,norm.std)] if norm else None
-    return dict(vocab=list(map(str, dls.vocab)), stats=stats, size=getattr(dls, 'source', {}).get('size'))
+    return dict(vocab=list(map(str, getattr(dls, 'vocab', ()))), stats=stats, size=getattr(dls, 'source', {}).get('size'))
 
 def _same(k, a, b):
     if k=='stats' and a and b: return np.allclose(a, b, atol=1e-3)
@@ -304,6 +351,27 @@ def _run_rows(fn, cols):
         if df[cols[0]].tolist()!=list(map(str, counted)): raise ValueError(f'{cols[0]} does not count from 1')
     return [dict(zip(cols, (i,*o))) for i,o in zip(counted, rows)]
 
+# %% ../nbs/10_run.ipynb #761d6e73
+def _made_again(name, **how):
+    "The loss function of fastai or torch of that name, with what it was given; None if there is none that describes itself so"
+    there = first(getattr(o, name) for o in (fastai.losses,nn,F) if hasattr(o, name))
+    if there is None or not re.search('loss|entropy', name, re.I): return
+    args = {k: tensor(v) if isinstance(v, list) else v for k,v in how.items()}
+    try: res = there(**args) if isinstance(there, type) else partial(there, **args)
+    except (TypeError, ValueError): return
+    return res if json.loads(json.dumps(described(res)))==dict(name=name, **how) else None
+
+def _run_loss(fits, folder):
+    "The loss function that the weights were last trained with"
+    its = fits[-1].get('loss') if fits else None
+    if its is None: return CrossEntropyLossFlat()   # of older runs there was no other
+    if made := _made_again(**its): return made
+    msg = f'the run in {folder} was trained with {its["name"]}, which is not made again here: give it to `load_run`, as `loss_func=`'
+    warn(msg)
+    def unknown(*args, **kwargs): raise ValueError(msg)
+    unknown.__name__ = its['name']
+    return unknown
+
 # %% ../nbs/10_run.ipynb #c3f4e77f
 def _run_fits(config):
     "What was used, as a run of today has it; of an older one, its recipe is known"
@@ -315,12 +383,14 @@ def load_run(
     folder, # A run folder
     dls:DataLoaders=None, # None: the data of the run, read again from where it was
     model:nn.Module=None, # For a run whose model is not one of ours: the same architecture, to take the weights
-    precision:str=None # See `pick_precision`; None: the run's, or 'auto' where this device does not have it
+    precision:str=None, # See `pick_precision`; None: the run's, or 'auto' where this device does not have it
+    loss_func=None # None: the run's; where it can't be made again, there is none, with a warning
 ) -> Learner: # With the run's weights and history; on fastai's default device
     "The learner that `save_run` kept"
     check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), 'an nn.Module, or None')
-    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid'), '`DataLoaders`, or None')
-    config,folder = run_config(folder),Path(folder)
+    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid') and hasattr(o, 'device'), "`DataLoaders` of fastai's, or None")
+    check_value('loss_func', loss_func, lambda o: o is None or callable(o), 'a loss function, or None')
+    config,folder = run_config(folder),at_home(folder)
     sd,about = _read_weights(folder/'model.safetensors')
     rows = _run_rows(folder/'history.csv', _epoch_cols),_run_rows(folder/'batches.csv', _batch_cols)
     if model is None: model = _run_model(about, sd, config, folder)
@@ -328,7 +398,8 @@ def load_run(
     if dls is None: dls = _run_dls(config, folder)
     _check_same(dls, config, about, folder)
     with _reading(folder/'config.json', ValueError): r,fits = Recipe(**config.get('recipe') or {}),_run_fits(config)
-    learn = resnet_learner(dls, model, r, ifnone(precision, _run_precision(config, dls.device, folder)))
+    with _reading(folder/'config.json'): loss_func = loss_func or _run_loss(fits, folder)
+    learn = resnet_learner(dls, model, r, ifnone(precision, _run_precision(config, dls.device, folder)), loss_func=loss_func)
     h = learn.history
     h.epochs,h.batches,h.fits = *rows,fits
     h.weights,learn.config,learn.run_path = _checksum(model),config,folder
@@ -341,10 +412,10 @@ def _of_run(self:_Learner):
     "What is known of a learner, as a dictionary of texts"
     own,src = vars(self),getattr(self.dls, 'source', {})
     es,model = self.history.epochs,type(get_model(self.model)).__name__
-    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es else None
+    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es and pd.notna(es[-1]['valid_acc']) else None
     data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
     done = max(len(es), sum(o.get('epochs_done', 0) for o in self.history.fits))   # also of what it began with
-    res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=own.get('precision'), run=own.get('run_path'))
+    res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=self.precision, run=own.get('run_path'))
     return {k: str(v) for k,v in res.items() if v is not None}
 
 @patch
@@ -408,7 +479,7 @@ def _as_asked(data):
     text = os.fspath(data)
     return f'./{text}' if isinstance(data, os.PathLike) and text in ('cifar10','digits') else text
 
-def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.partition('.')[0]
+def _run_name(data): return data if data in ('cifar10','digits') else Path(data).resolve().name.strip('.').partition('.')[0] or 'run'
 
 def _run_data(data, **kwargs):
     "The pictures asked for"
@@ -522,12 +593,12 @@ def train_run(
     data='cifar10', # 'cifar10', 'digits' (offline), or a folder, a CSV, an archive or a `DataFrame`, as `find_pictures` takes it
     out=None, # Run folder; None: a new one under runs/
     recipe='baseline', # A name that `recipes` lists, or a `Recipe`
-    epochs:int=None, # Passes over the training set; None: the recipe's, and for the digits 4
+    epochs:int=None, # Passes over the training set; None: the recipe's, and for the digits 4 (not with finetune)
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
     width:int=None, # Channels of the first stage of our resnet18; None: 64
     bs:int=None, # Pictures in a batch; None: the recipe's
-    lr:float=None, # Learning rate at the start; None: the recipe's
+    lr:float=None, # Learning rate, as `Recipe` has it; None: the recipe's
     seed:int=1, # Decides weights, order and augmentation
     precision:str='auto', # 'auto', 'fp32', 'bf16' or 'fp16'
     size:int=None, # Height and width of the pictures in pixels; None: the network's own, which is 32 for our resnet18

@@ -11,6 +11,7 @@ __all__ = ['Ran', 'Trace', 'Grid', 'possible_grids', 'find_grid', 'traced', 'usa
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from weakref import WeakKeyDictionary, ref
 import numpy as np, torch
 from torch import nn
@@ -18,7 +19,7 @@ from fastcore.all import *
 from .docs import document
 from .files import check_value
 from .models import *
-from .models import _dims, _name_of, _own_names
+from .models import _a_weight, _dims, _name_of, _own_names, _state_kept
 
 # %% ../nbs/13_trace.ipynb #661d63c7
 _channel = dict(nchw=1, nhwc=3, nlc=2, ncl=1)   # axes of an output, by letters, and where its channels are
@@ -38,8 +39,11 @@ class Ran:
     even:bool=False # The same at every place, if its places stand behind channels
     same:bool=False # It put out what it was given
     changed:bool=False # By what follows, in place
+    wide:bool=False # Gradient arrives at more than one place, whatever the order of its axes
     arrives:dict=field(default_factory=dict) # By axes, the cells where gradient arrives
+    blank:float=0 # Share of rows or columns at the edges, behind channels, that are the same for another picture
     answers:dict=field(default_factory=dict) # By axes, how much the cells answer to each patch that is exchanged
+    blind:tuple=() # Is it the same if the first rows, first columns, last rows, last columns of the picture are exchanged?
 
 # %% ../nbs/13_trace.ipynb #7e8067b5
 def _picture(x):
@@ -48,17 +52,33 @@ def _picture(x):
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
     return x,noise*max(x.std().item(), .5)+x.mean()
 
-def _exchanged(x, noise, place, n=3):
-    "`x` with the patch at `place`, a row and column of n x n, taken from `noise`"
-    at = [slice(round(i*s/n), round((i+1)*s/n)) for i,s in zip(place, x.shape[-2:])]
+def _patch_at(size, place, n=3):
+    "Where the patch at `place` lies, a row and column of n x n"
+    return ..., *[slice(round(i*s/n), round((i+1)*s/n)) for i,s in zip(place, size)]
+
+def _edges(size, n=20):
+    "Where the first rows, the first columns, the last rows and the last columns lie, an n-th of the picture and at least 2 of each"
+    a,b = [max(2, s//n) for s in size]
+    return np.s_[...,:a,:],np.s_[...,:b],np.s_[...,-a:,:],np.s_[...,-b:]
+
+def _exchanged(x, noise, at):
+    "`x`, with what is `at` a place taken from `noise`"
     x = x.clone()
-    x[...,at[0],at[1]] = noise[...,at[0],at[1]]
+    x[at] = noise[at]
     return x
 
 # %% ../nbs/13_trace.ipynb #dc2e8a7a
 def _is_even(o):
     "Whether `o`, channels x height x width, is the same at every place"
     return o.ndim==3 and bool((o-o[:,:1,:1]).abs().max() <= 1e-6*o.abs().max())
+
+def _blank(a, b):
+    "Share of the rows or columns at the edges that are the same in `a` and `b`, channels x height x width; 0 if it is one at each edge"
+    if a.ndim!=3: return 0
+    live = (a!=b).any(0)
+    rows,cols = [live.any(i).nonzero() for i in (1,0)]
+    off = [(n-1-int(o[-1]-o[0]),n) for o,n in zip((rows,cols), live.shape) if len(o)]
+    return max([k/n for k,n in off if k>2], default=0)
 
 def _same_again(a, b, again):
     "Whether `a` and `again`, of the same picture, are the same, beside `b`, of another one, and up to rounding"
@@ -74,42 +94,57 @@ class Trace:
         self.size,self.kind,self.ran = tuple(x.shape[-2:]),type(model).__name__,{}
         self.x,self.noise = _picture(x)
         self._model = ref(model)   # a trace may be kept with the model, and must not keep it
-        with torch.inference_mode(False), torch.enable_grad(): self._forward_and_back(model)
+        with torch.inference_mode(False), torch.enable_grad(), _state_kept(model): self._forward_and_back(model)
         self._note_parts(model)
 
     @property
     def model(self): return self._model()
+    @property
+    def _no_gradient(self): return f'no gradient can be taken through {self.kind}, and maps need one'
 
+# %% ../nbs/13_trace.ipynb #55ba7a07
 @patch
 def _end(self:Trace, name, module, inp, out):
     "A module has ended: what did it put out?"
     r = self.ran.setdefault(name, Ran(name))
     r.times,self.ends,r.end = r.times+1,self.ends+1,self.ends
+    given = [o for o in (out if isinstance(out, (tuple,list)) else [out]) if isinstance(o, torch.Tensor)]
+    if any(o.is_inference() for o in given): raise ValueError(f'{self._no_gradient} ({name!r} runs under `torch.inference_mode`)')
+    for o in given:
+        if o.requires_grad and o.ndim>2: o.register_hook(partial(self._arrive, r))
     if not isinstance(out, torch.Tensor): r.gives = type(out).__name__; return
     r.shape = tuple(out.shape)
     r.same = any(out is o for o in inp) and self.versions.get(id(out))==out._version
     self.versions[id(out)] = out._version
-    if r.shape[:1]!=(3,) or not out.is_floating_point(): return
-    with torch.no_grad(): r.depends,r.own,r.even = bool((out[1]!=out[0]).any()),_same_again(*out),all(map(_is_even, out[:2]))
+    if not out.is_floating_point(): r.gives = str(out.dtype)
+    if r.shape[:1]!=(3,) or r.gives: return
+    with torch.no_grad():
+        r.depends,r.own,r.even = bool((out[1]!=out[0]).any()),_same_again(*out),all(map(_is_even, out[:2]))
+        r.blank = _blank(*out[:2])
     start = torch.is_grad_enabled() and not out.requires_grad
-    if start: out = out.detach().requires_grad_()
+    if start:
+        out = out.detach().requires_grad_()
+        out.register_hook(partial(self._arrive, r))
     self.kept.append((r, out, out._version))
-    if out.requires_grad: out.register_hook(partial(self._arrive, r))
     if start: return out.clone()
 
 # %% ../nbs/13_trace.ipynb #60c2a725
 @patch
 def _arrive(self:Trace, r, grad):
     "A gradient has arrived: at which cells?"
-    hit = grad[0]!=0
-    r.arrives = {k: hit.any(_channel[k]-1).cpu().numpy() for k in _axes(grad.ndim)}
+    if grad is None: return   # a step that has no way back
+    hit = grad!=0
+    if r.shape[:1]==(3,): r.arrives = {k: hit[0].any(_channel[k]-1).cpu().numpy() for k in _axes(grad.ndim)}
+    if r.arrives: r.wide = min(v.sum() for v in r.arrives.values())>1
+    elif grad.ndim>2: r.wide = sum(hit.transpose(0, i).flatten(1).any(1).sum()>1 for i in range(hit.ndim))>1
 
 @patch
 def _forward_and_back(self:Trace, model):
     "Run `model`, and take the gradient of its logits, all of them at once"
     self.ends,self.versions,self.kept = 0,{},[]
     xs = torch.cat([self.x, self.noise, self.x]).requires_grad_()
-    hooks = [m.register_forward_hook(partial(self._end, k)) for k,m in model.named_modules()]
+    parts = {k: m for k,m in model.named_modules() if not isinstance(m, torch.jit.ScriptModule)}   # which takes no hooks
+    hooks = [m.register_forward_hook(partial(self._end, k)) for k,m in parts.items()]
     try: out = model(xs)
     finally:
         for h in hooks: h.remove()
@@ -124,7 +159,7 @@ def _forward_and_back(self:Trace, model):
     try: grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
     except RuntimeError as e:
         if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
-        raise ValueError(f'no gradient can be taken through {self.kind}, and maps need one ({str(e).splitlines()[0]})') from e
+        raise ValueError(f'{self._no_gradient} ({str(e).splitlines()[0]})') from e
     self.mixes = grad is not None and bool(grad[1:].nan_to_num().any())   # does one picture's output depend on another picture?
     self.random = not _same_again(*self.outs[:3])
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())
@@ -141,7 +176,7 @@ def _ran_in(named, ran, name):
     return res
 
 def _size(m): return sum(p.numel() for p in m.parameters())
-def _has_matrix(m): return any(p.ndim>1 for p in m.parameters(recurse=False))
+def _has_matrix(m, n=2): return any(p.ndim>=n for p in m.parameters(recurse=False))
 
 @patch
 def _note_parts(self:Trace, model):
@@ -153,7 +188,8 @@ def _note_parts(self:Trace, model):
     has_class = isinstance(getattr(model, 'class_token', None), nn.Parameter)
     self.n_prefix = getattr(model, 'num_prefix_tokens', 1 if has_class else None)
     self.tokens = {r.shape[1] for r in self.ran.values() if len(r.shape)==3}   # numbers of them
-    self.found,self.fit = {},{}
+    self.convs = [k for k,m in named.items() if _has_matrix(m, 4)]
+    self.found,self.fit,self.later,self.off = {},{},{},{}
 
 # %% ../nbs/13_trace.ipynb #75c16b8d
 @dataclass(frozen=True)
@@ -222,17 +258,19 @@ _spots = [(1,4),(2,1),(4,5),(5,2)]   # of 7x7
 
 @patch
 def _look(self:Trace, names):
-    "A second pass: how much the cells of layers answer to each patch that is exchanged"
-    new = [_exchanged(self.x, self.noise, p) for p in _places] + [_exchanged(self.x, self.noise, p, 7) for p in _spots]
-    xs = torch.cat([self.x]+new)
+    "A second pass: how much the cells of layers answer to each patch that is exchanged, and whether they see the edges"
+    at = [_patch_at(self.size, p) for p in _places] + [_patch_at(self.size, p, 7) for p in _spots]
+    n,xs = len(at),torch.cat([self.x]+[_exchanged(self.x, self.noise, o) for o in (*at, *_edges(self.size))])
     def note(r, module, inp, out):
         d = (out[1:]-out[:1]).float().abs()
+        r.blind = tuple((~d[n:].flatten(1).any(1)).tolist())
+        d = d[:n]
         for k in _axes(d.ndim):
             scale = d.mean([i for i in range(d.ndim) if i!=_channel[k]], keepdim=True)
             r.answers[k] = (d/(scale+1e-30)).mean(_channel[k]).cpu().numpy()
     hooks = [self.model.get_submodule(k).register_forward_hook(partial(note, self.ran[k])) for k in names]
     try:
-        with torch.no_grad(): self.model(xs)
+        with torch.no_grad(), _state_kept(self.model): self.model(xs)
     finally:
         for h in hooks: h.remove()
 
@@ -260,14 +298,33 @@ def _in_spot(a):
     off = np.abs((at+.5)/size - (np.array(_spots)+.5)/7)
     return (off<=1/7+.5/size).all(1).mean()
 
-def _follows(a):
-    "How the centre of what answers goes with the patch, by `a`, patches x height x width: the smaller correlation, down or across"
+def _moves(a):
+    "How the centre of what answers goes with the patch, down and across with both, by `a`, patches x height x width: correlations, slopes"
     wanted = np.concatenate([(np.array(_places)+.5)/3, (np.array(_spots)+.5)/7]).T
     e = np.maximum(_even(a)-1, 0)
-    centres = [e.sum(2)@np.arange(a.shape[1]), e.sum(1)@np.arange(a.shape[2])]/(e.sum((1,2))+1e-30)
-    return min([np.corrcoef(c, w)[0,1] for c,w,n in zip(centres, wanted, a.shape[1:]) if n>1 and np.ptp(c)>0], default=0)
+    c = np.stack([e.sum(3-i)@((np.arange(a.shape[i])+.5)/a.shape[i]) for i in (1,2)])/(e.sum((1,2))+1e-30)
+    cov = np.cov(c, wanted, bias=True)[:2,2:]
+    return cov/np.outer(c.std(1)+1e-12, wanted.std(1)),cov.diagonal()/wanted.var(1)
+
+def _follows(a):
+    "How the centre of what answers goes with the patch, the worse of down and across, by `a`, patches x height x width; 0 if hardly"
+    r,slopes = _moves(a)
+    return min([o*(s>.1) for o,s,n in zip(r.diagonal(), slopes, a.shape[1:]) if n>1], default=0)
+
+# %% ../nbs/13_trace.ipynb #8791d44a
+def _wrong_way(a):
+    "How the cells of `a`, patches x height x width, lie otherwise than in the picture, in words; nothing unless that is clear"
+    (r,slopes),n = _moves(a),a.shape[1:]   # two cells may answer in any way, where each sees most of the picture
+    if any(k>2 and o<-.7 and s<-.4 for k,o,s in zip(n, r.diagonal(), slopes)): return 'shows the picture mirrored'
+    return 'shows the picture turned' if min(n)>2 and min(abs(r[0,1]), abs(r[1,0]))>.8 and max(r.diagonal())<.5 else ''
 
 # %% ../nbs/13_trace.ipynb #4c1e2eed
+def _is_right(g, answers):
+    "Whether the cells of grid `g` answer where the picture changes"
+    a,n = g.cells(answers[g.axes]),len(_places)
+    if _in_place(a[:n])[0]<=.75: return False
+    return _follows(a)>=.5 if len(g.axes)==4 else _in_spot(a[n:])>=.5
+
 @patch
 def _grids(self:Trace, r): return possible_grids(r.shape, self.size, self.n_prefix)
 
@@ -283,10 +340,8 @@ def _unclear(self:Trace, r):
     return r.times==1 and r.own and r.depends and not r.answers and self._grids(r) and not self._is_plain(r)
 
 @patch
-def grid(self:Trace,
-    name:str # Of a layer, dotted
-) -> Grid: # None if it is none
-    "The grid of a layer, found by what its cells do where its shape leaves a doubt"
+def _read(self:Trace, name):
+    "The grid of a layer by its shape, or by what its cells do where that leaves a doubt"
     if name not in self.found: self.found[name] = self._found(self.ran[name])
     return self.found[name]
 
@@ -295,31 +350,30 @@ def _found(self:Trace, r):
     if self._unclear(r): self._look([o.name for o in self.ran.values() if self._unclear(o)])
     gs = self._grids(r)
     if self._is_plain(r) or not r.answers: return first(gs)
-    n,cells = len(_places),{g: g.cells(r.answers[g.axes]) for g in gs}
-    scores = {g: _in_place(a[:n]) for g,a in cells.items()}
-    sure = lambda g,a: _follows(a)>=.5 if len(g.axes)==4 else _in_spot(a[n:])>=.5
-    right = [g for g,a in cells.items() if scores[g][0]>.75 and sure(g, a)]
+    scores = {g: _in_place(g.cells(r.answers[g.axes])[:len(_places)]) for g in gs}
+    right = [g for g in gs if _is_right(g, r.answers)]
     both = len({g.axes for g in right})>1
     return None if both or not right else max(right, key=lambda g: round(scores[g][1], 2))
 
 # %% ../nbs/13_trace.ipynb #ceb44f07
 @patch
-def why_not(self:Trace,
-    name, # Of a layer
-    reshape=None # Makes a grid of its output, where that can't be found
-) -> str:
-    "Why no map can be drawn at a layer, in words; nothing if one can"
+def _why_not(self:Trace, name, reshape=None):
+    "Why a layer has no places, in words; nothing if it has"
     r = self.ran.get(name)
+    scripted = isinstance(dict(self.model.named_modules()).get(name), torch.jit.ScriptModule)
+    if scripted: return 'is compiled by torch.jit, which shows no layers: choose another, or put the module there that it was made from'
     if r is None: return 'did not run in the forward pass: choose another'
     if r.times>1: return 'runs more than once in a forward pass, so its map is not defined: choose another'
+    if r.gives.startswith('torch.'): return f'gives {r.gives}, through which no gradient can be taken: choose another'
     if r.gives: return f'gives a {r.gives}, not a tensor: choose another'
     if r.shape[:1]!=(3,): return f'gives {_dims(r.shape)} for 3 pictures, not one output for each: choose another'
     if not r.depends: return 'gives the same for every picture: choose another'
     if not r.own: return 'gives something else for the same picture, as if at random or in another order: choose another'
     if reshape: return None
-    gives,g = f'gives n x {" x ".join(map(str, r.shape[1:]))}',self.grid(name)
+    gives,g = f'gives n x {" x ".join(map(str, r.shape[1:]))}',self._read(name)
     if not self._grids(r): return f'{gives}, which is no grid of channels x height x width: choose another, or give `reshape`'
-    if g is None: return f'{gives}, and its cells do not answer where the picture changes: choose another, or give `reshape`'
+    way = _wrong_way(r.answers['nchw']) if g is None and 'nchw' in r.answers else ''
+    if g is None: return f'{gives}, and {way or "its cells do not answer where the picture changes"}: choose another, or give `reshape`'
     if g.h*g.w==1: return f'is 1x1 for pictures of {_dims(self.size)}: it has no places to look at'
     if r.even: return 'gives the same at every place, as if enlarged from one: choose an earlier layer'
 
@@ -327,7 +381,7 @@ def why_not(self:Trace,
 @patch
 def _reached(self:Trace, name):
     "Whether gradient arrives at more than one place of a layer"
-    hit,g = self.ran[name].arrives,self.grid(name)
+    hit,g = self.ran[name].arrives,self._read(name)
     return not self.arrived or bool(hit) and g.cells(hit[g.axes]).sum()>1
 
 @patch
@@ -335,7 +389,7 @@ def fits(self:Trace,
     name # Of a layer
 ) -> bool:
     "Whether a map can be drawn at a layer, and has something to show"
-    if name not in self.fit: self.fit[name] = not self.ran[name].same and not self.why_not(name) and self._reached(name)
+    if name not in self.fit: self.fit[name] = not self.ran[name].same and not self._why_not(name) and self._reached(name)
     return self.fit[name]
 
 # %% ../nbs/13_trace.ipynb #d6e62728
@@ -359,7 +413,7 @@ def _opened(self:Trace, name, parent, beside):
     blocks = [o for o in beside if self._is_block(o)]
     share = self.weights[name]/sum(self.weights[o] for o in blocks)
     inner = self.layers(name) if share>.25 else []
-    several = share>.9 or len({(self.grid(o).h,self.grid(o).w) for o in inner})>1   # stages, rather than one
+    several = share>.9 or len({(self._read(o).h,self._read(o).w) for o in inner})>1   # stages, rather than one
     return inner if several and len(inner)>2 else [name]
 
 # %% ../nbs/13_trace.ipynb #eb8d547c
@@ -376,15 +430,63 @@ def layers(self:Trace,
     keep = [o for o in parts if o in opened or o==parts[-1]]
     return [k for o in keep for k in opened.get(o, [o])]
 
+# %% ../nbs/13_trace.ipynb #9602d54b
+@patch
+def _is_blind(self:Trace, name, g):
+    "Whether a layer does not see the first rows or columns of the picture, or not those that its last ones stand for"
+    r,(h,w) = self.ran[name],self.size
+    if not any(r.blind): return False   # a stride may leave some out at the end
+    if any(r.blind[:2]): return True
+    at = np.s_[...,h*g.h//(g.h+1):,:],np.s_[...,w*g.w//(g.w+1):]   # a cell and more of those that would be there
+    with torch.no_grad(), _state_kept(self.model), caught({name: self.model.get_submodule(name)}, grad=False) as outs:
+        self.model(torch.cat([self.x]+[_exchanged(self.x, self.noise, o) for o in at]))
+    return not (outs[name][1:]!=outs[name][:1]).flatten(1).any(1).all()
+
+@patch
+def _elsewhere(self:Trace, name):
+    "How the cells of a layer lie otherwise than in the picture, and what to do; nothing if they do not"
+    r,g = self.ran[name],self._read(name)
+    todo = [k for k in dict.fromkeys([name, *self.layers()]) if not self.ran[k].answers]
+    if todo: self._look(todo)
+    if not r.answers: return 'did not run for these pictures when it was looked at again: choose another'
+    first = min([self.ran[k] for k in self.convs if k in self.ran and self.ran[k].depends], key=lambda o: o.end, default=r)
+    before = 'before, and give the part of the model that comes after, or choose another layer'
+    if max(first.blank, r.blank*(g.axes=='nchw'))>.1: return f'has cells beside the picture, which the model pads: pad it {before}'
+    if self._is_blind(name, g): return f'does not see the edges of the picture, of which it gets a part: cut the picture {before}'
+    if len(g.axes)<4: return None
+    a,last = g.cells(r.answers[g.axes]),Grid('nhwc', *r.shape[1:3])
+    if _follows(a)<.5 and _skew(last.h, last.w, self.size)<np.inf and _is_right(last, r.answers): self.found[name] = last
+    elif way := _wrong_way(a): return f'{way}: choose another, or give `reshape`'
+
+# %% ../nbs/13_trace.ipynb #17681116
+@patch
+def why_not(self:Trace,
+    name, # Of a layer
+    reshape=None # Makes a grid of its output, where that can't be found
+) -> str:
+    "Why no map can be drawn at a layer, in words; nothing if one can"
+    if why := self._why_not(name, reshape): return why
+    if reshape: return None
+    if name not in self.off: self.off[name] = self._elsewhere(name)
+    return self.off[name]
+
+@patch
+def grid(self:Trace,
+    name:str # Of a layer, dotted
+) -> Grid: # None if it is none
+    "The grid of a layer, found by what its cells do"
+    return None if self.why_not(name) else self._read(name)
+
 # %% ../nbs/13_trace.ipynb #91a784d5
 @patch
 def _nothing(self:Trace):
     "Why there is no layer to look at"
-    closed = f'{self.kind} does not show its layers, as if compiled or exported: give the nn.Module that it was made from'
+    closed = (f'no layer of {self.kind} runs as a module, as if it were exported, or written with functions alone: '
+              'give the nn.Module that it was made from, or make modules of its steps')
     if not self.parts['']: return closed
     last,whys = sorted(self.ran.values(), key=lambda r: -r.end),{}
     for r in last:
-        why = (self.why_not(r.name) or 'gets no gradient at its places').partition(': choose')[0]
+        why = (self._why_not(r.name) or 'gets no gradient at its places').partition(': choose')[0]
         if r.name: whys.setdefault(re.sub(r'[\dx ]+', ' ', why), f'{r.name!r} {why}')   # the last of each kind
     return f'no layer of {self.kind} can be mapped: {"; ".join(list(whys.values())[:4])}'
 
@@ -396,23 +498,60 @@ def _weights_until(self:Trace, name):
     return sum(own(k) for k,r in self.ran.items() if r.end<=end)
 
 @patch
+def _loose(self:Trace, name):
+    "Matrices of the modules around a layer that are in none of their parts, such as those of a `ParameterList`"
+    named,res = dict(self.model.named_modules()),[]
+    for k in [k for k in self.ran if not k or name.startswith(f'{k}.')]:
+        inner = {p for o in self.parts[k] for p in named[o].parameters()}
+        res += [p for p in named[k].parameters() if p.ndim>1 and p.is_floating_point() and p not in inner]
+    return res
+
+@patch
+def _loose_after(self:Trace, name):
+    "How many weights of its `_loose` matrices are used after a layer: gradient of the logits arrives at them, and none of the layer"
+    ps = self._loose(name)
+    if sum(map(torch.numel, ps)) <= self._weights_until(name): return 0   # whenever they are used, it is less than half
+    try:
+        for p in ps: p.requires_grad_()
+        with torch.enable_grad(), caught({name: self.model.get_submodule(name)}, grad=False) as outs: out = find_logits(self.model(self.x))
+        reach = lambda o: torch.autograd.grad(o.sum(), ps, allow_unused=True, retain_graph=True) if o.requires_grad else [None]*len(ps)
+        return sum(p.numel() for p,late,early in zip(ps, reach(out), reach(outs[name])) if late is not None and early is None)
+    finally:
+        for p in ps: p.requires_grad_(False)
+
+# %% ../nbs/13_trace.ipynb #d79c11d4
+@patch
+def _check_late(self:Trace, name):
+    "`ValueError` if most of the weights that are used while there are places come after a layer"
+    late = max([r for r in self.ran.values() if r.wide] or [self.ran[name]], key=lambda r: r.end).name
+    if name not in self.later: self.later[name] = self._loose_after(name)
+    until,most = self._weights_until(name),self._weights_until(late)+self.later[name]
+    why = (self._why_not(late) or 'gets no gradient at its places').partition(': choose')[0]
+    where = f'{self.kind} uses weights that are in none of its layers' if self.later[name] else f'{late!r} {why}'
+    msg = f'the last layer that can be mapped is {name!r}, and {1-until/max(most, 1):.0%} of the weights come after it, where {where}'
+    if until<.5*most: raise ValueError(f'{msg}: name the layer that is meant, with `reshape` if need be')
+
+@patch
 def last(self:Trace) -> str: # `ValueError` if there is none
     "The layer to look at: the last one that fits"
     names = self.layers()
     if not names: raise ValueError(self._nothing())
-    def places(r): return min(v.sum() for v in r.arrives.values())>1
-    later = [r for r in self.ran.values() if r.own and r.arrives and places(r)]
-    late = max(later, key=lambda r: r.end).name if later else names[-1]
-    share = self._weights_until(names[-1])/max(self._weights_until(late), 1)
-    why = (self.why_not(late) or 'gets no gradient at its places').partition(': choose')[0]
-    msg = f'the last layer that can be mapped is {names[-1]!r}, and {1-share:.0%} of the weights come after it, where {late!r} {why}'
-    if share<.5: raise ValueError(f'{msg}: name the layer that is meant, with `reshape` if need be')
+    self._check_late(names[-1])
+    if why := self.why_not(names[-1]): raise ValueError(f'layer {names[-1]!r} {why}')
     return names[-1]
 
 # %% ../nbs/13_trace.ipynb #16bba441
 _traces = WeakKeyDictionary()
 
-def _key(model, x, output): return tuple(x.shape[1:]),str(x.dtype),output,tuple((k,id(m)) for k,m in model.named_modules())
+def _plain(model):
+    "Plain attributes of the modules of a model, by module and name"
+    return {(k,a): o for k,m in model.named_modules() for a,o in vars(m).items() if isinstance(o, (bool,int,float,str))}
+
+def _held(model):
+    "What a model is made of, and how often what its modules hold was changed"
+    ms = dict(model.named_modules())
+    held = [o for m in ms.values() for d in (m._parameters, m._buffers) for o in d.values() if o is not None and not o.is_inference()]
+    return tuple((k,id(m)) for k,m in ms.items()),tuple((o._version,o.data_ptr()) for o in held)
 
 def _takes(model, x):
     "Does the model run on the pictures `x`? Whatever error says no is the answer"
@@ -431,12 +570,15 @@ def _fresh_trace(model, x):
 
 def _trace_of(model, x, output=None, given=None):
     "The trace of `model`, `untouched` and `giving_logits`, for pictures of the size of `x`"
-    known,key = _traces.setdefault(model, {}),_key(model, x, output)
-    if key in known: return known[key]
+    its,before = _traces.setdefault(model, SimpleNamespace(known={}, moving=set())),_plain(model)   # `moving`: by being run
+    def still(): return frozenset(o for o in _plain(model).items() if o[0] not in its.moving)
+    def key(): return tuple(x.shape[1:]),str(x.dtype),output,_held(model),still()
+    if (k := key()) in its.known: return its.known[k]
     t = _fresh_trace(model, x)
     t.one = given is not None and given.one   # one logit stands for two classes
-    if len(known)>20: known.clear()   # such as by a new function as `output` in each call
-    if t.arrived and t.outs.isfinite().all(): known[key] = t
+    its.moving |= {k for k,v in _plain(model).items() if k not in before or before[k]!=v}
+    if len(its.known)>20: its.known.clear()   # such as by a new function as `output` in each call
+    if t.arrived and t.outs.isfinite().all(): its.known[key()] = t
     return t
 
 # %% ../nbs/13_trace.ipynb #99e38838
@@ -449,7 +591,7 @@ def traced(
     "The trace of a model for pictures like `x`, while the model is `untouched` otherwise"
     model,want = unwrap(model),'pictures as the model takes them: floats, n x 3 x height x width'
     check_value('x', x, lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and len(o) and o.is_floating_point(), want)
-    p = next(model.parameters(), torch.empty(0))
+    p = _a_weight(model)
     full = torch.autocast(p.device.type, enabled=False)
     with torch.inference_mode(False), full, untouched(model), giving_logits(model, output) as given:
         x = x[:1].detach().as_subclass(torch.Tensor).to(p.device, p.dtype).clone()
@@ -463,9 +605,10 @@ def usable_layers(
 ) -> list: # Names, in forward order; `ValueError` if there is none
     "The layers of a model at which maps can be drawn for pictures like `x`"
     with traced(model, x, output) as t:
-        t.last()
-        own = _own_names(t.model)
-        return [k for k,m in own.items() if t.fits(_name_of(t.model, m))] if own else t.layers()
+        names,own = t.layers() or [t.last()],_own_names(t.model)
+        t._check_late(names[-1])
+        named = {k: _name_of(t.model, m) for k,m in own.items()} or {k: k for k in names}
+        return [k for k,n in named.items() if t.fits(n) and not t.why_not(n)] or [t.last()]
 
 # %% ../nbs/13_trace.ipynb #f48f9f85
 _sizes = 224,32,256,64,384,28,96,128,299,512

@@ -10,11 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from fastai.callback.mixup import MixUp
 from fastai.callback.tracker import SaveModelCallback
+from fastai.learner import Learner
+from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
 
 from cifar_cam.cli import main
 from cifar_cam.compare import compare
-from cifar_cam.data import cifar_dls
+from cifar_cam.data import cifar_block, cifar_dls
 from cifar_cam.interp import CAMInterpretation
 from cifar_cam.learner import resnet_learner
 from cifar_cam.models import cifar_resnet18
@@ -137,6 +140,51 @@ def test_what_was_learned_is_said(home):
     other = CAMInterpretation.from_learner(load_run(home/'long'), dl=learn.dls.train)
     c = compare(CAMInterpretation.from_learner(learn, dl=learn.dls.train), other)
     assert c.notes==[f'{o} was trained on 16 of these pictures: of them it knew the label' for o in c.names]
+
+def test_files_are_pictures_wherever_their_folder_is(home, copy):
+    "DataLoaders of fastai's, which know no folder, have the same files as ours; a copy elsewhere has others"
+    def theirs(path):
+        "Our own, trained on none, and `path` as fastai's `DataBlock` has it"
+        dls = cifar_block(size=16, augs=None).dataloaders(path, bs=8, num_workers=0)
+        assert str(dls.path)=='.'
+        return Learner(dls, cifar_resnet18(2, width=2), CrossEntropyLossFlat())
+    ours,block = load_run(home/'short'),theirs(home/'data')
+    for runs in (ours,block),(block,ours):
+        c = compare(*runs)
+        assert len(c.table)==40 and not c.notes
+    trained = [CAMInterpretation.from_learner(o, dl=o.dls.train) for o in (ours,block)]
+    c = compare(*trained)
+    assert c.notes==[f'{o} was trained on 16 of these pictures: of them it knew the label' for o in c.names]
+    with pytest.raises(ValueError, match='there is no picture that all have'): compare(ours, theirs(copy))
+
+def fitted(home, lr=.01, loss=None, cbs=None, **kwargs):
+    "A learner that no recipe trained"
+    dls = cifar_dls(home/'data', size=16, bs=8)
+    learn = resnet_learner(dls, cifar_resnet18(2, width=2), precision='fp32', loss_func=loss or CrossEntropyLossFlat())
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, lr, cbs=cbs, **kwargs)
+    return learn
+
+def test_what_differs_without_a_recipe(home):
+    "Loss, callbacks, rates and more of the fits, as they were used; not how the training went"
+    def told(**kwargs): return compare(fitted(home), fitted(home, **kwargs)).differs()
+    assert not len(told())
+    t = told(loss=FocalLossFlat(), cbs=MixUp(.3))
+    assert list(t.loc['fits.1.loss.name'])==['CrossEntropyLossFlat','FocalLossFlat'] and list(t.loc['fits.1.loss.gamma'])==['–','2.0']
+    assert list(t.loc['fits.1.callbacks.2.name'])==['–','MixUp'] and t.loc['fits.1.callbacks.2.alpha','B']=='0.3'
+    assert {'fits.1.lr','fits.1.schedule.1.lr'}=={o for o in told(lr=.02).index if not o.startswith('fits.1.optimiser')}
+    assert list(told(wd=.1).index)==['fits.1.optimiser.groups.1.wd']
+    two = fitted(home)
+    with two.no_bar(), two.no_logging(): two.fit(1)
+    t = compare(fitted(home), two).differs()
+    assert list(t.index)==['epochs_done','fits'] and t.loc['fits','B']=='fit_one_cycle, 1 epochs; fit, 1 epochs'
+    t = compare(fitted(home), load_run(home/'short')).differs()
+    assert t.loc['fits.1.function'].tolist()==['fit_one_cycle','fit_recipe'] and not any('recipe' in o for o in t.index if o[:4]=='fits')
+
+def test_long_settings_that_differ_at_their_end(home):
+    "Numbers beyond what is shown make a difference too"
+    runs = [fitted(home) for _ in range(2)]
+    for i,o in enumerate(runs): o.history.fits[0]['loss']['weight'] = [1.]*100+[float(i)]
+    assert list(compare(*runs).differs().index)==['fits.1.loss.weight']
 
 def test_shell_page(home, tmp_path):
     "With --out there is a page, in a folder or as a file; what can't be a page is refused before anything is read"

@@ -1,6 +1,7 @@
 "What a notebook can't show of an ONNX file: other networks, the shell, packages that are missing, and that nothing is left behind."
 import json, os, subprocess, sys
 
+import albumentations as A
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ pytest.importorskip('onnxscript')
 import onnx, onnxruntime
 
 from cifar_cam import export
+from cifar_cam.augment import AlbumentationsTransform
 from cifar_cam.checkpoint import _checksum
 from cifar_cam.cli import main
 from cifar_cam.data import cifar_dls
@@ -99,6 +101,7 @@ from cifar_cam.cli import main
 sys.exit(main(['export', {str(run)!r}, {str(tmp_path/'net.onnx')!r}]))'''
     res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert res.returncode==1 and res.stderr.count('\n')==1 and "pip install 'cifar_cam[onnx]'" in res.stderr, res.stderr
+    assert res.stderr.startswith('cifar-cam: export needs packages'), res.stderr
 
 def test_what_differs_is_not_kept(tmp_path, monkeypatch):
     learn = small()
@@ -111,3 +114,20 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(export, 'write_whole', full)
     with pytest.raises(OSError, match='No space'): small().export_onnx(tmp_path/'net.onnx')
     assert not os.listdir(tmp_path)
+
+def test_validation_pictures_that_are_changed(tmp_path):
+    "What is done to a picture before the network sees it is said in full"
+    dls = cifar_dls(digits_path(), augs=AlbumentationsTransform(None, A.InvertImg(p=1)), n_train=40, n_valid=20, bs=8)
+    learn = resnet_learner(dls, cifar_resnet18(10, width=4), Recipe(augs='none', epochs=1))
+    assert learn.export_onnx(tmp_path/'a.onnx').about['resize'].endswith('and changed by InvertImg(p=1.0)')
+    assert 'changed' not in small().export_onnx(tmp_path/'b.onnx').about['resize']
+
+def test_a_network_that_keeps_what_it_computed(tmp_path):
+    class Keeps(torch.nn.Module):
+        def __init__(self): super().__init__(); self.net = cifar_resnet18(10, width=4)
+        def forward(self, x):
+            self.last = self.net(x)
+            return self.last
+    learn = resnet_learner(data(), Keeps(), Recipe(augs='none', epochs=1), precision='fp32')
+    learn.model(learn.dls.valid.one_batch()[0])
+    assert learn.export_onnx(tmp_path/'a.onnx').n==20

@@ -2,11 +2,17 @@
 import json, random, re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from fastcore.nbio import read_nb
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import Markdown
 from matplotlib.figure import Figure
+
+from cifar_cam.cam import cam, contrast
+from cifar_cam.faith import deletion_insertion, drop_increase, logit_ledger, rank_places, road
+from cifar_cam.models import cifar_resnet18
 
 TOP = Path(__file__).resolve().parent.parent
 RECORD,PAGE = TOP/'benchmarks/results/faith.json',TOP/'nbs/16_faith.ipynb'
@@ -75,7 +81,7 @@ def network(seed, base):
     controls = [dict(method='blob', layer=None), *(dict(method='random', layer=l) for l in (*layers, 'input'))]
     its = dict(arch=dict(name='resnet18', width=32), epochs=9, sha256=f'{seed}'*64, accuracy=.91234, n_test=10_000, mistakes=877)
     controls = [o|{k: figures(rng, -.1) for k in measures} for o in controls]
-    return its | dict(n=200, seed=1, mosaics=9, hardware='CPU', jobs=2, maps=maps, controls=controls)
+    return its | dict(n=200, n_random=32, seed=1, mosaics=9, hardware='CPU', jobs=2, maps=maps, controls=controls)
 
 @pytest.mark.parametrize('bases', [(), (.02,), (.02,0.), (-.5,)])
 def test_page_of_any_record(bases, tmp_path):
@@ -86,3 +92,34 @@ def test_page_of_any_record(bases, tmp_path):
     assert (MISSING in text)==(not nets) and n==5*bool(nets)
     agree(text, nets)
     assert ('none of them beats the blob' in text)==(bases==(-.5,)) and ('On both networks' in text)==(len(bases)==2)
+
+@pytest.fixture(scope='module')
+def seen():
+    "A network, pictures, and maps of them"
+    torch.manual_seed(1)
+    net,x = cifar_resnet18(3, width=2).eval(),torch.randn(4, 3, 32, 32)
+    return net,x,cam(net, x, [0,1,2,0], 'layer3').heat('layer3')
+
+@pytest.mark.parametrize('test', [road,deletion_insertion,drop_increase])
+def test_maps_may_be_tensors(seen, test):
+    net,x,heat = seen
+    its = test(net, x, heat, [0,1,2,0])
+    for o in torch.from_numpy(heat),torch.from_numpy(heat).requires_grad_():
+        other = test(net, x, o, [0,1,2,0])
+        for k in its: assert np.array_equal(its[k], other[k]), k
+    with pytest.raises(ValueError, match='^heat is ndarray of 4x8x8'): test(net, x, torch.zeros(4, 8, 8), 0)
+
+def test_places_are_ranked_whatever_numbers_maps_are_of(seen):
+    one = np.array([[[0,3],[1,2]]])
+    for o in one,np.uint8(one),torch.from_numpy(one),torch.from_numpy(one).bfloat16(),one.tolist():
+        assert rank_places(o).tolist()==[[[3,0],[2,1]]]
+    assert rank_places(one>1)[0].ravel()[[1,3]].max()==1
+    assert np.array_equal(rank_places(torch.from_numpy(seen[2])), rank_places(seen[2]))
+
+def test_a_ledger_is_of_classes(seen):
+    net,x,_ = seen
+    for o in (lambda o: o[...,0]),[0,1,2,lambda o: o[...,0]],iter([lambda o: o[0]]*4):
+        with pytest.raises(ValueError, match='^targets has a function, and a ledger is of the logits themselves: give a class'):
+            logit_ledger(net, x, o)
+    assert logit_ledger(net, x, iter([0,1,2,0])).targets==[0,1,2,0]
+    assert logit_ledger(net, x, contrast(0, 1)).targets==[(0,1)]*4

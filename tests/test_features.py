@@ -1,4 +1,8 @@
 "Planted: pictures that are there twice, in another light or moved, and labels that are wrong."
+import os
+from dataclasses import asdict
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,14 +11,16 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from cifar_cam.data import cifar_dls
-from cifar_cam.features import _out_of_fold, _strength, _votes, cross_validate, label_quality
+from cifar_cam.features import _fold_settings, _out_of_fold, _places_in, _strength, _votes, cross_validate, label_quality, read_humans
 from cifar_cam.files import digits_path
 from cifar_cam.interp import CAMInterpretation
+from cifar_cam.labels import as_cell
 from cifar_cam.learner import resnet_learner
 from cifar_cam.models import cifar_resnet18
+from cifar_cam.pretrained import pretrained_cifar10
 from cifar_cam.recipe import Recipe
 from cifar_cam.report import PagePath
-from cifar_cam.run import train_run
+from cifar_cam.run import run_config, train_run
 
 def pieces(n, seed):
     "`n` pictures that are nothing, each with forms and details of its own"
@@ -71,6 +77,48 @@ def test_similar_finds_what_is_the_same(planted):
     near = planted.similar([i for i,o in enumerate(planted.table.file) if o.endswith('001.png')], k=60)
     assert len(near)==60 and near.similarity.is_monotonic_decreasing
 
+def some_training_pictures(interp, n=20):
+    "The interpretation of `n` training pictures in another order"
+    learn = interp.learn
+    return CAMInterpretation.from_learner(learn, dl=learn.dls.test_dl(learn.dls.train.items[:n][::-1], with_labels=True))
+
+def test_a_picture_is_known_by_its_file_however_that_is_written(planted):
+    train = planted.learn.dls.train
+    dl = planted.learn.dls.test_dl([os.path.relpath(o) for o in train.items[:3][::-1]])
+    assert _places_in(train, SimpleNamespace(dl=dl, targs=range(3))).tolist()==[2,1,0]
+
+def test_some_training_pictures_are_not_their_own_neighbours(planted):
+    some = some_training_pictures(planted)
+    for i,near in some.similar(list(range(20)), k=59).groupby('idx'):
+        assert len(near)==59 and set(near['index'])==set(range(60))-{19-i}
+    every = CAMInterpretation.from_learner(planted.learn, 0)
+    votes = [o._judged('own', True)[3] for o in (every, some)]
+    assert torch.allclose(votes[0][:20].flip(0), votes[1], atol=1e-3)
+    pairs = [(o.file,o.other) for o in some.duplicates().itertuples() if o.set=='own']
+    assert pairs and all(os.path.abspath(a)!=os.path.abspath(planted.learn.dls.path/b) for a,b in pairs)
+
+def test_neighbours_of_training_pictures_and_others_are_drawn(planted):
+    "All of a set of five: a training picture has four others, another picture has five"
+    learn = planted.learn
+    dls = cifar_dls(pd.DataFrame(dict(file=list(map(str, [*learn.dls.train.items[:5],*learn.dls.valid.items[:3]])), label=list('abababab'),
+                                      split=['train']*5+['valid']*3)), bs=2)
+    few = resnet_learner(dls, learn.model, Recipe(augs='none', epochs=1))
+    both = CAMInterpretation.from_learner(few, dl=dls.test_dl([dls.train.items[0],dls.valid.items[0]], with_labels=True))
+    fig = both.plot_similar([0,1], k=5)
+    titles = [ax.get_title() for ax in fig.axes]
+    t = both.similar([0,1], k=5)
+    assert t.groupby('idx').size().tolist()==[4,5]
+    assert [bool(o) for o in titles]==[True]*5+[False]+[True]*6
+
+def test_of_some_training_pictures_it_is_said_that_their_labels_were_taught(planted):
+    learn = planted.learn
+    saw = 'The network was taught {} labels, and may have learned wrong ones, which then fit.'
+    assert some_training_pictures(planted).label_issues().attrs['said'].endswith(saw.format('these'))
+    items = [*learn.dls.train.items[:3],*learn.dls.valid.items[:9]]
+    mixed = CAMInterpretation.from_learner(learn, dl=learn.dls.test_dl(items, with_labels=True))
+    assert mixed.label_issues().attrs['said'].endswith(saw.format('3 of these'))
+    assert 'was taught' not in planted.label_issues().attrs['said']
+
 def planted_labels(n=600, c=10, width=32, share=.05, seed=1):
     "Features of `c` clouds, their labels, and those of which a share is wrong"
     rng = np.random.default_rng(seed)
@@ -85,8 +133,14 @@ def test_wrong_labels_are_found_out_of_fold():
     p = _out_of_fold(fs, torch.from_numpy(ys), 10).numpy()
     for by in 'self_confidence','normalized_margin','confidence_weighted_entropy':
         assert average_precision_score(bad, -label_quality(ys, p, by))>.8, by
-    v = _votes(fs, fs, torch.from_numpy(ys), 10, own=True).numpy()
+    v = _votes(fs, fs, torch.from_numpy(ys), 10, torch.arange(len(fs))).numpy()
     assert average_precision_score(bad, -label_quality(ys, v, 'normalized_margin'))>.7
+
+def test_percents_are_no_probabilities(planted):
+    p = planted.preds.numpy()
+    for f in (lambda p: planted.label_issues(probs=p), lambda p: label_quality(planted.targs.numpy(), p)):
+        with pytest.raises(ValueError, match='^rows of probs sum to 100 to 100: give probabilities, which sum to 1'): f(100*p)
+    assert len(planted.label_issues(probs=p, most=None))==30
 
 def test_a_guess_is_weak_and_knowledge_is_strong():
     _,ys,_ = planted_labels(share=0)
@@ -104,6 +158,28 @@ def test_the_whole_way_goes_on_where_it_was_left(tmp_path):
     found = CAMInterpretation.from_learner(learn).label_issues('train', most=None, probs=p)
     assert len(found)==120 and found.label_quality.is_monotonic_increasing
 
+def test_parts_are_trained_as_the_run_was(tmp_path):
+    few = dict(width=4, epochs=1, n_train=80, n_valid=20, workers=0)
+    train_run(digits_path(), tmp_path/'base', recipe='fast', **few)
+    first = tmp_path/'base'/'model.safetensors'
+    learn = train_run(digits_path(), tmp_path/'run', recipe='finetune', weights=first, precision='fp32', flip=True, seed=0, **few)
+    with pytest.raises(ValueError, match='the weights in model.safetensors.*: give its path as `weights`$'):
+        cross_validate(learn, tmp_path/'folds', folds=2, workers=0)
+    assert not (tmp_path/'folds').exists()
+    cross_validate(learn, tmp_path/'folds', folds=2, workers=0, weights=first)
+    one,part = map(run_config, (tmp_path/'run', tmp_path/'folds'/'2-1'))
+    for k in 'arch','recipe','precision','seed': assert part[k]==one[k], k
+    assert (part['precision'],part['seed'],part['recipe']['flip'],part['arch']['weights'])==('fp32',0,True,'model.safetensors')
+
+def test_parts_begin_as_the_run_did_with_weights_of_the_library():
+    its = dict(recipe=asdict(Recipe()), arch=dict(name='torchvision/resnet18', pretrained=True), data=dict(size=64))
+    assert _fold_settings(SimpleNamespace(config=its))['pretrained'] is True
+    its['arch']['pretrained'] = False
+    assert _fold_settings(SimpleNamespace(config=its))['pretrained'] is False
+
+def test_a_network_that_came_without_pictures_has_no_parts(tmp_path):
+    with pytest.raises(FileNotFoundError, match='there are no pictures'): cross_validate(pretrained_cifar10(), tmp_path/'folds')
+
 def test_what_people_saw(planted, tmp_path):
     t = planted.table
     pd.DataFrame(dict(file=t.file, humans_top=t.predicted, mturk_given='')).to_csv(tmp_path/'humans.csv', index=False)
@@ -112,3 +188,26 @@ def test_what_people_saw(planted, tmp_path):
     assert isinstance(page, PagePath)
     text = page.read_text(encoding='utf-8')
     assert f'Of {n} mistakes, {n} are ones where people, too, disagree with the label' in text
+
+def test_what_people_saw_as_a_spreadsheet_writes_it(planted, tmp_path):
+    "With semicolons, and with an apostrophe before what would be computed"
+    fn = tmp_path/'humans.csv'
+    fn.write_text("File;humans_top;mturk_given\ntest/a/000.png;'=1+1;2\n'=x.png;b;4\n", encoding='utf-8-sig')
+    t = read_humans(fn)
+    assert t.index.tolist()==['test/a/000.png','=x.png'] and t.humans_top.tolist()==['=1+1','b'] and t.given.tolist()==[2,4]
+    top,names = tmp_path/'data',('=1+1','b')
+    for split,label,a in zip(('train','train','test','test'), names*2, pieces(4, 7)):
+        (top/split/label).mkdir(parents=True)
+        Image.fromarray(a).save(top/split/label/'x.png')
+    learn = resnet_learner(cifar_dls(top, bs=2), cifar_resnet18(2, width=2), Recipe(augs='none', epochs=1))
+    interp = CAMInterpretation.from_learner(learn)
+    said = interp.table.file.map(as_cell), interp.table.actual.map(as_cell)
+    pd.DataFrame(dict(zip(('file','humans_top'), said))).to_csv(fn, index=False, sep=';')
+    assert "'=1+1" in fn.read_text() and interp.people_disagree(fn).other.tolist()==[False,False]
+
+@pytest.mark.parametrize('text,words', [('file;humans\na;b\n', 'no column humans_top'), ('file,file,humans_top\n', '2 columns file'),
+    ('', 'no column file'), ('file,humans_top\na,b,c\n', 'line 2 has 3 fields, and the first one 2'),
+    ('file,humans_top\na,b\na,c\n', "'a' is there twice")])
+def test_no_table_of_what_people_saw(text, words, tmp_path):
+    (tmp_path/'x.csv').write_text(text)
+    with pytest.raises(ValueError, match=f'humans .*{words}'): read_humans(tmp_path/'x.csv')

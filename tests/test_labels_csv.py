@@ -1,5 +1,5 @@
 """labels.csv beside others who write it, in processes that are killed, and in the shell"""
-import itertools, json, multiprocessing, os, random, time
+import itertools, json, multiprocessing, os, random, time, unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +54,20 @@ def test_killed(tmp_path):
     start = time.time()
     assert len(add_labels(fn, [dict(file='a.png', label='dog')]))==done+1 and time.time()-start<5
     assert not list(tmp_path.glob('.*unfinished'))
+
+@pytest.mark.parametrize('new,wins', [('2024-05-02T10:00:00Z', True), ('2024-05-01T10:00:00Z', True), ('2024-05-01T09:59:59Z', False),
+    ('2024-05-01T11:30:00+02:00', False), ('2024-04-30', False), ('last week', True), ('', True), (None, True)])
+def test_the_later_row_is_kept(tmp_path, new, wins):
+    "Whichever file is read into the other; a row without a time is of now"
+    fn,other = tmp_path/'a.csv',tmp_path/'b.csv'
+    add_labels(fn, [dict(file='x.png', label='cat', was='fox', why='new', when='2024-05-01T10:00:00Z')])
+    t = add_labels(fn, [dict(file='x.png', label='dog', why='old', when=new)])
+    row = t.iloc[0]
+    assert (row.label,row.why,row.was)==(('dog','old','fox') if wins else ('cat','new','fox'))
+    assert row.when==(new or row.when if wins else '2024-05-01T10:00:00Z') and (new or not wins or row.when>'2025')
+    if wins: return
+    add_labels(other, [dict(file='x.png', label='dog', when=new)])
+    assert add_labels(other, read_labels(fn)).label.tolist()==['cat']
 
 def test_waits_in_vain(tmp_path, monkeypatch):
     "A lock that is not given up is said, and nothing is written"
@@ -140,3 +154,15 @@ def test_held_out_and_some(tmp_path):
     assert learn.dls.source['labels_used']['not_taken']==len(put)-2>0 and len(learn.dls.train_ds)==5
     assert load_run(tmp_path/'run').dls.source==learn.dls.source
     assert 'labels_used' not in train_run(data, tmp_path/'plain', **small).dls.source
+
+def test_two_spellings_of_a_name(tmp_path):
+    "Two files with one name in two spellings of Unicode: a row is of the one that it spells; of one file, in either spelling"
+    composed,apart = (unicodedata.normalize(o, 'é.png') for o in ('NFC','NFD'))
+    for c,names in dict(cat=(composed,apart,'x.png'), dog=(apart,'y.png','z.png')).items():
+        (tmp_path/c).mkdir()
+        for o in names: Image.new('RGB', (4,4)).save(tmp_path/c/o)
+    if len(list((tmp_path/'cat').iterdir()))<3: pytest.skip('this system has one of the two')
+    rows = [(f'cat/{composed}','dog'), (f'dog/{composed}','cat')]
+    t = find_pictures(tmp_path).relabel(pd.DataFrame(rows, columns=['file','label'])).table
+    now = {f'{o.parent.name}/{o.name}': k for o,k in zip(t.file, t.label)}
+    assert now[f'cat/{composed}']=='dog' and now[f'cat/{apart}']=='cat' and now[f'dog/{apart}']=='cat'

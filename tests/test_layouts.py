@@ -1,5 +1,6 @@
 "Data as people have it: 300 photos of 200x150, held in all ways, in class folders, in a table and in three sets; and what is refused"
 import json, os, re, shutil, tarfile, warnings, zipfile
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,38 @@ def test_table_of_an_archive_stays_in_it(tmp_path):
     (arch/'x.csv').write_text(f'file,label\nimages/0.png,a\nimages/1.png,b\n../mine/cat/0.png,a\n{tmp_path}/mine/cat/1.png,b\n')
     assert len(find_pictures(arch).table)==4   # a folder is the user's own
 
+def test_archive_of_two_sets(tmp_path):
+    small(tmp_path/'sets', **{f'{a}_{b}_{c}': 2 for a in ('old','new') for b in ('train','test') for c in ('cat','dog')})
+    with tarfile.open(tmp_path/'x.tgz', 'w:gz') as t: t.add(tmp_path/'sets', '.')
+    with pytest.raises(ValueError, match='x.tgz/new and old both have a folder train'): find_pictures(tmp_path/'x.tgz')
+
+@pytest.mark.parametrize('name', ['labels.tsv','LABELS.CSV'])
+def test_table_in_a_folder(tmp_path, name):
+    "It says the classes, not the folders that the pictures are in; and pictures that it leaves out are said"
+    small(tmp_path/'d', part1=3, part2=3)
+    rows = ['file,label', *(f'part{1+i%2}/{i//2}.png,{"cat dog".split()[i>2]}' for i in range(5))]
+    put(tmp_path/'d'/name, '\n'.join(rows).replace(',', ',\t'[name[-3:]=='tsv']))
+    words,found = said(find_pictures, tmp_path/'d')
+    assert set(found.table.label)=={'cat','dog'} and len(found.table)==5
+    assert len(words)==1 and '1 others in the folder are not taken, such as ' in words[0] and words[0].endswith('part2/2.png')
+
+def test_table_beside_train(tmp_path):
+    "Of loose pictures it says the classes; of class folders it does not, and that is said"
+    put(small(tmp_path/'loose', train=4)/'train.csv', 'file,label\n'+'\n'.join(f'train/{i}.png,{"ab"[i%2]}' for i in range(4)))
+    assert said(find_pictures, tmp_path/'loose')[1].table.label.tolist().count('a')==2
+    put(small(tmp_path/'sets', train_cat=2, train_dog=2, validation_cat=1)/'t.csv', 'file,label\ntrain/cat/0.png,a\ntrain/dog/0.png,b\n')
+    words,found = said(find_pictures, tmp_path/'sets')
+    assert set(found.table.label)=={'cat','dog'} and found.names==('train','validation')
+    assert len(words)==1 and 't.csv is not read: the classes are the folders in' in words[0]
+
+def test_names_of_folders(tmp_path):
+    "A class may begin with a line; what a Mac leaves in an archive is none"
+    small(tmp_path, **{'-a': 2, '-b': 2})
+    for o in 'ab': (tmp_path/f'-{o}').rename(tmp_path/f'_{o}')
+    (tmp_path/'__MACOSX').mkdir()
+    (tmp_path/'__MACOSX'/'._0.png').touch()
+    assert set(find_pictures(tmp_path).table.label)=={'_a','_b'}
+
 # what is refused, each in a line
 
 def put(fn, text, **kwargs):
@@ -244,7 +277,11 @@ BAD = dict(
     capital=(lambda t: small(t, Train_cat=2, Val_cat=2), 'call it train'),
     no_train=(lambda t: small(t, valid_cat=2, test_cat=2), 'no folder train'),
     loose=(lambda t: small(small(t, cat=2, dog=2), **{'': 1}), 'is in no class'),
-    odd_name=(lambda t: small(t, train_cat=2, train_dog=2, validation_cat=2, validation_dog=1), 'call it valid or test'),
+    odd_name=(lambda t: small(t, train_cat=2, train_dog=2, holdout_cat=2, holdout_dog=1), 'call it valid or test'),
+    beside=(lambda t: small(t, train_cat=2, train_dog=2, test_cat=2, holdout_cat=2), 'holdout has classes of .*train'),
+    named=(lambda t: small(t, **{'training-set_cat': 2, 'training-set_dog': 2, 'test-set_cat': 2, 'test-set_dog': 2}), 'call it train'),
+    alike=(lambda t: small(t, a_cat=2, a_dog=2, b_cat=2, b_dog=2), 'a and b have folders of the same names'),
+    lost_link=(lambda t: (small(t, cat=2, dog=2)/'cat'/'x.png').symlink_to(t/'nosuch') or t, 'link to nothing'),
     new_class=(lambda t: small(t, train_cat=2, train_dog=2, test_fox=2), "class 'fox'"),
     picture=(lambda t: small(t, cat=2)/'cat'/'0.png', 'is one picture'), excel=(lambda t: put(t/'t.xlsx', ''), 'save it as CSV'),
     no_archive=(lambda t: put(t/'t.tgz', 'text'), 'not a complete archive'),
@@ -255,6 +292,9 @@ BAD = dict(
     lost=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\ncat/9.png,b\n'), 'line 3 of .*: there is no file .*9.png'),
     windows=(lambda t: csv_of(t, 'file,label\ncat\\0.png,a\ncat/1.png,b\n'), 'write / between'),
     shifted=(lambda t: csv_of(t, 'file,label\ncat/0.png,a,b\n'), 'line 2 of .* has 3 fields'),
+    comma=(lambda t: csv_of(t, 'file,label\ncat/0.png,a,b\n').parent, 'line 2 of .* has 3 fields'),
+    latin_in=(lambda t: csv_of(t, 'file,label\ncat/0.png,é\n', encoding='latin1').parent, 'not UTF-8'),
+    utf16=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\n', encoding='utf-16').parent, 'not UTF-8'),
     twice=(lambda t: csv_of(t, 'file,label\ncat/0.png,a\ncat/../cat/0.png,b\n'), 'give each picture once'),
     blank=(lambda t: csv_of(t, 'file,label\ncat/0.png,\ncat/1.png,b\n'), 'line 2 of .* has no label'),
     no_name=(lambda t: csv_of(t, 'file,label\n,a\ncat/1.png,b\n'), "has the file ''"),
@@ -268,7 +308,10 @@ BAD = dict(
                 'give the path of one'),
     mixed=(lambda t: frame(t, label=[1,'a']*3), 'labels of one type'), floats=(lambda t: frame(t, label=[.5,1.5]*3), 'whole numbers'),
     missing=(lambda t: frame(t, label=['a',None]*3), 'row 1 of the DataFrame has no label'), bare=(lambda t: pd.DataFrame(), 'no rows'),
-    columns=(lambda t: frame(t), 'no column label'), number=(lambda t: 5, 'data is 5'), listed=(lambda t: ['a'], 'data is'))
+    columns=(lambda t: frame(t), 'no column label'),
+    equal=(lambda t: frame(t, label=list('ababab'), Label=list('xyxyxy')), 'the DataFrame has two columns label'),
+    equals=(lambda t: pd.concat([frame(t, label=list('ababab'))]*2, axis=1), 'the DataFrame has two columns file'),
+    number=(lambda t: 5, 'data is 5'), listed=(lambda t: ['a'], 'data is'))
 
 @pytest.mark.parametrize('make,why', BAD.values(), ids=BAD)
 def test_refused(tmp_path, make, why):
@@ -302,3 +345,23 @@ def test_out_is_apart(tmp_path):
     for data,out in (flat,flat/'run'),(flat,flat),(alone,alone/'train'/'run'):
         with pytest.raises(ValueError, match='among the pictures|there is a'): train_run(data, out)
     assert isinstance(train_run(alone, alone/'run', **SMALL).dls.found, Pictures)
+
+@pytest.mark.parametrize('split', [True,False])
+def test_pictures_of_12_and_16_bits(tmp_path, monkeypatch, split):
+    "How many bits they are is one thing for all sets, and is said also when they are read from what was kept"
+    monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'fastai'))
+    def save(name, top, *sets):
+        for s,c,i in product(sets, 'ab', range(4)):
+            fn = tmp_path/name/s/c/f'{i}.png'
+            fn.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((16,16), top-i, np.uint16)).save(fn)
+    sets = ('train','test') if split else ('.',)
+    save('dark', 3000, *sets)
+    for _ in range(2):
+        with pytest.warns(UserWarning) as ws: cifar_dls(tmp_path/'dark', size=16)
+        deep = [str(o.message) for o in ws if 'are read as of 12 bits' in str(o.message)]
+        assert deep==[f'{n} 16-bit pictures with no value above 4,095 are read as of 12 bits' for n in ((8,8) if split else (6,2))]
+    assert len(list((tmp_path/'fastai').rglob('*.npy')))==len(sets)
+    save('mixed', 65535, 'train'); save('mixed', 3000, 'test')
+    for _ in range(2):
+        with pytest.raises(ValueError, match='8 have no value above 4,095, .* and 8 have'): cifar_dls(tmp_path/'mixed', size=16)

@@ -1,21 +1,25 @@
 "What a notebook can't show of a look: the shell, files of all kinds, features that are kept, data that is gone."
-import json, os, shutil, subprocess, sys
+import itertools, json, os, re, shutil, subprocess, sys
 from contextlib import redirect_stdout
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import ImageDataLoaders, Resize, get_image_files, resnet18, vision_learner
+from fastai.vision.all import ImageDataLoaders, Resize, TensorImage, get_image_files, resnet18, vision_learner
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
+from cifar_cam.data import cifar_dls
 from cifar_cam.files import digits_path
+from cifar_cam.learner import resnet_learner
 from cifar_cam.look import look_run
+from cifar_cam.models import cifar_resnet18
 from cifar_cam.run import load_run, train_run
 
 def said(*args):
@@ -167,3 +171,55 @@ def test_runs_without_their_data(run, flower):
     finally: (home/'elsewhere').rename(home/'data')
     assert alone.farther is None and 'no longer in' in alone.word(0) and alone.show()
     assert np.allclose(alone.table.prob, full.table.prob, atol=1e-5) and (alone.pictures==full.pictures).all()
+
+def test_open_files_and_bytes(run, flower):
+    "What is open is read from its beginning, whatever bytes are in is bytes, and what is none of it is refused in words"
+    learn,home = run
+    raw = flower.read_bytes()
+    wanted = learn.look(flower).table.prob.tolist()
+    written = BytesIO()
+    written.write(raw)
+    with open(flower, 'rb') as f:
+        for o in f, written, bytearray(raw), memoryview(raw), pd.DataFrame(dict(file=[str(flower)])).file:
+            assert learn.look(o).table.prob.tolist()==wanted
+    with open(flower) as f, pytest.raises(ValueError, match='open for bytes'): learn.look(f)
+    for o,why in ((pd.DataFrame(dict(file=[flower])),'such as `df.file`'), ('https://example.org/a.jpg','download it first'),
+                  ([Path('s3://bucket/a.jpg')],'download it first'), (TensorImage(torch.rand(8,8)),'8x8, float32: give uint8')):
+        with pytest.raises(ValueError, match=why): learn.look(o)
+
+def test_a_folder_with_links_and_other_files(run, tmp_path):
+    "Each picture once, wherever links lead, and what is passed over is said"
+    learn,_ = run
+    (tmp_path/'of'/'deep').mkdir(parents=True)
+    for i in range(3): Image.new('RGB', (8,8), (80*i,0,0)).save(tmp_path/'of'/('deep/c.png' if i==2 else f'{i}.png'))
+    (tmp_path/'of'/'notes.txt').write_text('no picture')
+    for name,to in ('loop','.'),('deep/up','..'),('twin.png','0.png'): (tmp_path/'of'/name).symlink_to(to)
+    with pytest.warns(UserWarning) as said: seen = learn.look(tmp_path/'of')
+    assert [Path(o).name for o in seen.files]==['0.png','1.png','c.png']
+    assert any('1 files of other kinds (1 .txt) are skipped' in str(o.message) for o in said)
+    assert any('links to what is in it already are skipped (3)' in str(o.message) for o in said)
+
+@pytest.mark.parametrize('how', ['path', 'bytes', 'array', 'picture', 'open file'])
+def test_a_dark_picture_of_16_bits(run, tmp_path, how):
+    "That it is read as one of 12 bits is said, however it is given"
+    a,fn = np.full((8,8), 3000, np.uint16),tmp_path/'dark.png'
+    Image.fromarray(a).save(fn)
+    ways = dict(path=fn, bytes=fn.read_bytes(), array=a, picture=Image.open(fn), **{'open file': BytesIO(fn.read_bytes())})
+    with pytest.warns(UserWarning, match='no value above 4,095 is read as one of 12 bits'): seen = run[0].look(ways[how])
+    assert seen.pictures.max()==187
+
+def test_no_label_reads_as_another(tmp_path):
+    "Names that begin alike stand in full, and what is too long ends in an ellipsis"
+    names,rng = ('shelf number 1','shelf number 12','shelf number 1, on the left side'),np.random.default_rng(1)
+    for split,name in itertools.product(('train','test'), names):
+        (tmp_path/split/name).mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, (32,32,3), dtype=np.uint8)).save(tmp_path/split/name/'x.png')
+    learn = resnet_learner(cifar_dls(tmp_path, bs=2), cifar_resnet18(3, width=2))
+    seen = learn.look(tmp_path/'test'/names[0]/'x.png', k=3)
+    sub, = seen.show().subfigs
+    titles = [ax.get_title().split('\n') for ax in sub.axes]
+    near = [' '.join(o[:-1]) for o in titles if re.fullmatch(r'-?\d\.\d{3}', o[-1])]
+    shown = {names[0]: names[0], names[1]: names[1], names[2]: 'shelf number 1, on the …'}
+    assert near==[shown[o] for o in seen.nearest.label] and len(near)==3
+    bars = [o.get_text() for o in sub.axes[1].texts[::2]]
+    assert bars==[shown[o] for o in seen.table['class']]

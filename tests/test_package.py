@@ -183,6 +183,13 @@ def test_filters_of_warnings_stay(user):
     ours,theirs = filters('cifar_cam.imports'),filters('fastai.vision.all')
     assert ours==theirs and 'of the user' in ours
 
+@pytest.mark.parametrize('before', ['enable','disable'])
+def test_garbage_is_collected_as_before(user, before):
+    "Imports switch the collector off, and back to what it was"
+    py,work = user
+    code = f'import gc; gc.{before}()\nfrom cifar_cam.all import *\nprint(gc.isenabled(), gc.get_freeze_count())'
+    assert ok(sh(py, '-c', code, cwd=work)).split()==[str(before=='enable'),'0']
+
 def test_commands(user):
     "The installed command, as a newcomer tries it, away from the repository"
     py,work = user

@@ -1,6 +1,7 @@
 """The page of one's own under attack and in use: who may ask, how much may be sent, many at once, two tabs, a kill, a browser"""
 import http.client, io, json, os, re, shlex, signal, socket, subprocess, sys, threading, time, urllib.request, zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from struct import pack
 
@@ -248,6 +249,17 @@ def test_two_tabs(page):
     assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', row['when'])
     drop_all(page)
 
+def test_a_clock_that_was_ahead(page):
+    "A mark made now is taken, whatever time the one before it claims"
+    drop_all(page)
+    put(page, mark(page))
+    fn = page.marked
+    fn.write_text(re.sub(r'\d{4}(-\d\d-\d\dT)', r'2999\1', fn.read_text()))
+    put(page, mark(page, label='6'))
+    (row,) = json.loads(ask(page, 'GET', 'marks')[1])['marks']
+    assert row['label']=='6' and row['when']<'2999'
+    drop_all(page)
+
 def test_a_file_that_was_damaged_by_hand(page):
     "It is said, and left as it is"
     drop_all(page)
@@ -263,6 +275,23 @@ def test_the_line(page, run):
     words = shlex.split(line)
     assert words[:2]==['cifar-cam','run'] and words[words.index('--labels')+1]==str(run/'labels.csv') and "it's a page" in words[3]
     assert '--n-train' not in words and words[words.index('--width')+1]=='4' and words[words.index('--epochs')+1]=='1'
+
+def test_the_line_of_data_that_grew(tmp_path, monkeypatch):
+    "A line can't keep pictures that were added out of its sets: it says so"
+    monkeypatch.setenv('FASTAI_HOME', str(tmp_path/'fastai'))
+    def save(layout, c, i):
+        fn = tmp_path/layout/c/f'{i}.png'
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (16,16), (int(5*i),90*len(c),0)).save(fn)
+    for c,i in product(('a','bb'), range(10)): save('flat', c, i); save('three/train', c, i); save('three/valid', c, i+20)
+    small = dict(width=2, size=16, epochs=1)
+    runs = [train_run(tmp_path/o, tmp_path/f'run {o}', **small, **how).run_path for o,how in (('flat',{}), ('three',dict(n_train=10)))]
+    def whys():
+        for run in runs:
+            with open_run(run) as page: yield json.loads(ask(page, 'GET', 'again')[1])['why']
+    assert list(whys())==['','']
+    for c in 'a','bb': save('flat', c, 11); save('three/train', c, 5.5)
+    assert all('the data has changed since' in o for o in whys())
 
 # the command, as a process of its own
 
@@ -284,7 +313,7 @@ def test_ctrl_c_and_kill(run, page):
     p,address = started(run)
     command = [sys.executable, '-m', 'cifar_cam', 'open', str(run), '--port', str(address.port)]
     used = subprocess.run(command, capture_output=True, text=True)
-    assert used.returncode==1 and used.stderr.startswith(f'cifar-cam: port {address.port}:') and used.stderr.count('\n')==1
+    assert used.returncode==1 and used.stderr.startswith(f'cifar-cam: --port {address.port}:') and used.stderr.count('\n')==1
     wait(lambda: len(rows(address))==60)
     files = [o['file'] for o in rows(address)]
     def go_on():

@@ -1,10 +1,18 @@
 "What a notebook should not show of run folders: damaged files, other data, other pictures."
 import json, shutil, warnings
+from functools import partial
+from pathlib import Path
 
+import albumentations as A
 import pytest
 from fastcore.test import expect_fail, test_eq as same
-from cifar_cam.all import (Recipe, SimpleNamespace, baseline_augs, cifar_dls, digits_path, imagenet_stats, load_run, cifar_resnet18,
-                           resnet_learner, run_config, set_seed)
+from PIL import Image
+from cifar_cam.all import (AlbumentationsTransform, aug_transforms, augs_config, baseline_augs, BatchAug, BCEWithLogitsLossFlat,
+                           CAMInterpretation, CamMaps, cifar_dls, cifar_resnet18, compare, CrossEntropyLossFlat, DataLoaders, described,
+                           digits_path, explain_run, F, FocalLossFlat, History, ImageDataLoaders, imagenet_stats, L, Learner, load_run,
+                           look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize, resnet_learner, run_config,
+                           SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
+from cifar_cam.cli import main
 
 TRAIN,VALID = 100,50
 
@@ -68,3 +76,207 @@ def test_a_learner_that_was_saved_warns_of_nothing(learn, tmp_path):
         warnings.simplefilter('always')
         with learn.no_bar(), learn.no_logging(): learn.get_preds()
     assert not [o for o in said if 'shadowing' in str(o.message)]
+
+def coloured(path, n=10):
+    "Pictures in class folders without a split"
+    for c,name in enumerate(('red','blue')):
+        (path/name).mkdir(parents=True)
+        for i in range(n): Image.new('RGB', (16,16), (200-180*c, 8*i, 20+180*c)).save(path/name/f'{i}.png')
+    return path
+
+HOW = dict(epochs=1, width=2, size=16)
+
+def test_saved_over_an_earlier_run(tmp_path, learn):
+    "What an earlier run left in the folder is neither kept nor believed, and what a run needs is the one that it saved"
+    data = coloured(tmp_path/'data')
+    first = train_run(data, tmp_path/'run', labels=pd.DataFrame(dict(file=['red/0.png'], label=['blue'])), seed=1, **HOW)
+    split = (first.run_path/'split.csv').read_bytes()
+    second = train_run(data, tmp_path/'other', seed=2, **HOW)
+    second.save_run(first.run_path)
+    back = load_run(first.run_path)
+    same(back.dls.found.sets(), second.dls.found.sets())
+    assert not (first.run_path/'labels_used.csv').exists() and (first.run_path/'labels.csv').exists(), 'marks are of people'
+    (first.run_path/'split.csv').write_bytes(split)
+    with expect_fail(ValueError, contains='split.csv is not the one that was saved with the run'): load_run(first.run_path)
+    learn.save_run(first.run_path)
+    assert not (first.run_path/'split.csv').exists()
+    (first.run_path/'split.csv').write_bytes(split)   # as if the computer had stopped before it was gone
+    same(load_run(first.run_path).dls.source, learn.dls.source)
+    config = json.loads((first.run_path/'config.json').read_text())
+    del config['files']   # an older version wrote none
+    (first.run_path/'config.json').write_text(json.dumps(config))
+    same(load_run(first.run_path).dls.source, learn.dls.source)
+
+def test_an_older_run_without_checksums(tmp_path):
+    learn = train_run(coloured(tmp_path/'data'), tmp_path/'run', **HOW)
+    config = json.loads((tmp_path/'run'/'config.json').read_text())
+    del config['files']
+    (tmp_path/'run'/'config.json').write_text(json.dumps(config))
+    Image.new('RGB', (16,16)).save(tmp_path/'data'/'red'/'new.png')
+    same(load_run(tmp_path/'run').dls.source, learn.dls.source)
+
+def test_home(tmp_path, monkeypatch, capsys):
+    "`~` is the home folder wherever a path is given, and no folder is called so"
+    monkeypatch.setenv('HOME', str(tmp_path/'home'))
+    (tmp_path/'here').mkdir()
+    monkeypatch.chdir(tmp_path/'here')
+    data = coloured(tmp_path/'home'/'data')
+    train_run('~/data', '~/runs/a', **HOW)
+    train_run('~/data', '~/runs/b', weights='~/runs/a/model.safetensors', **HOW)
+    same(run_config('~/runs/a')['data']['path'], str(data))
+    interp = explain_run('~/runs/a', k=1, mistakes=1, export='~/out')
+    interp.export('~/more', 1); interp.report('~/page', 1, label_issues=False); interp.cams([0]).save('~/maps')
+    same(CamMaps.load('~/maps.npz').layers, interp.cams([0]).layers)
+    with expect_fail(FileExistsError, contains='is there already'): interp.export('~/more', 1)
+    same(look_run('~/runs/a', '~/data/red/0.png', 1).files, [str(data/'red'/'0.png')])
+    same(len(look_run('~/runs/a', '~/data', 1)), 20)
+    same(compare('~/runs/a', '~/runs/b').names, ['a','b'])
+    with open_run('~/runs/a') as page: same(page.marked, tmp_path/'home'/'runs'/'a'/'labels.csv')
+    digits = digits_path('~/digits')
+    same(digits.parent, tmp_path/'home')
+    for o in ['runs','~/runs'],['look','~/runs/a','~/data/red/0.png'],['explain','~/runs/a','--k','1','--mistakes','0','--out','~/shell']:
+        same(main(o), 0)
+    same(main(['explain','~/runs/a','--export','~/more']), 1)
+    assert 'it is there already' in capsys.readouterr().err
+    same((list((tmp_path/'here').iterdir()), (tmp_path/'home'/'shell'/'cams.png').exists()), ([], True))
+
+def test_names_that_a_table_could_lose(tmp_path, monkeypatch):
+    "A class that is called a blank, or has the end of a line in its name; and data in a hidden folder"
+    monkeypatch.chdir(tmp_path)
+    data = coloured(tmp_path/'.photos')
+    (data/'red').rename(data/' '); (data/'blue').rename(data/'a\rb')
+    learn = train_run(data, labels=pd.DataFrame(dict(file=[' /0.png'], label=['a\rb'])), **HOW)
+    same(learn.run_path, Path('runs')/'photos')
+    same(load_run(learn.run_path).dls.source, learn.dls.source)
+    same(load_run(learn.run_path).dls.vocab, [' ','a\rb'])
+
+def one_epoch(dls=None, model=None, **kwargs):
+    dls = dls or digits(n_train=40, n_valid=20, size=16, bs=8, augs=None)
+    set_seed(1)
+    learn = resnet_learner(dls, model or cifar_resnet18(dls.c, 2), **dict(precision='fp32')|kwargs)
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1)
+    return learn
+
+LOSSES = dict(
+    margin=nn.MultiMarginLoss(margin=.5), focal=FocalLossFlat(gamma=3.), weighted=CrossEntropyLossFlat(weight=torch.linspace(1, 9, 10)),
+    smooth=nn.CrossEntropyLoss(label_smoothing=.1), function=F.cross_entropy, partial=partial(F.cross_entropy, label_smoothing=.1))
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_the_loss_comes_back(name, tmp_path):
+    learn = one_epoch(loss_func=LOSSES[name])
+    back = load_run(learn.save_run(tmp_path/name))
+    assert described(back.loss_func)==described(learn.loss_func)
+    same(back.validate(), learn.validate())
+    if name=='margin':
+        with pytest.raises(ValueError, match='these are no probabilities'): CAMInterpretation.from_learner(back)
+
+def test_a_loss_that_is_not_made_again(tmp_path):
+    "is known by its name, and nothing is said of probabilities"
+    class Mine(nn.Module):
+        def forward(self, pred, y): return F.cross_entropy(pred, y)
+    folder = one_epoch(loss_func=Mine()).save_run(tmp_path/'mine')
+    with pytest.warns(UserWarning, match='was trained with Mine, .* `loss_func=`'): learn = load_run(folder)
+    with pytest.raises(ValueError, match='give it to `load_run`'): learn.validate()
+    with pytest.raises(ValueError, match='give it to `load_run`'): CAMInterpretation.from_learner(learn)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert load_run(folder, loss_func=Mine()).validate()
+
+def of_fastai(**kwargs):
+    fs = L(o for c in '01' for o in sorted((digits_path()/'train'/c).iterdir())[:24])
+    how = dict(bs=8, num_workers=0, item_tfms=Resize(16), seed=1, device=torch.device('cpu'))
+    return ImageDataLoaders.from_path_func(digits_path(), fs, lambda o: o.parent.name, **how|kwargs)
+
+def test_one_output_for_two_classes(tmp_path):
+    dls = of_fastai()
+    folder = one_epoch(dls, cifar_resnet18(1, 4), loss_func=BCEWithLogitsLossFlat(), metrics=[]).save_run(tmp_path/'one')
+    back = CAMInterpretation.from_learner(load_run(folder, dls=dls))
+    assert back.preds.shape==(len(dls.valid_ds),2)
+
+def test_data_of_fastai_is_not_found_again(tmp_path):
+    folder = one_epoch(of_fastai()).save_run(tmp_path/'fastai')
+    with pytest.raises(ValueError, match="can't be found again.* `load_run`, as `dls=`"): load_run(folder)
+    assert load_run(folder, dls=of_fastai()).validate()
+
+def test_validation_pictures_that_are_changed(tmp_path):
+    learn = one_epoch(digits(n_train=40, n_valid=20, size=16, bs=8, augs=AlbumentationsTransform(None, A.InvertImg(p=1))))
+    same(load_run(learn.save_run(tmp_path/'inverted')).validate(), learn.validate())
+
+class Down(BatchAug):
+    def change(self, x): return x.flip(2)
+
+class Dim(A.ImageOnlyTransform):
+    def apply(self, img, **params): return img//2
+
+def test_augmentations_of_ones_own_are_described(tmp_path):
+    few = dict(n_train=40, n_valid=20, size=16, bs=8)
+    class RandomFlip(BatchAug):   # not ours, though it is called so
+        def __init__(self, k=1): super().__init__(); self.times = k
+        def change(self, x): return x.flip(2)
+    for augs,names in ([Down()],'Down'), ([RandomFlip()],'RandomFlip'), ([PickOne([Down(),RandomGrey()], [.5,.5])],'PickOne'):
+        folder = one_epoch(digits(augs=augs, **few)).save_run(tmp_path/names)
+        assert run_config(folder)['augs']==dict(described=names) and run_config(folder)['recipe'] is None
+        with pytest.warns(UserWarning, match=f'{names}, so there are none'): load_run(folder)
+    folder = one_epoch(digits(augs=[Dim(p=1)], **few)).save_run(tmp_path/'dim')
+    fn = folder/'config.json'
+    fn.write_text(fn.read_text().replace(f'{__name__}.Dim', 'elsewhere.Dim'))   # as another process, which does not have it
+    with pytest.warns(UserWarning, match='so there are none'): load_run(folder)
+
+def test_transforms_of_fastai_are_described():
+    same(augs_config(of_fastai(batch_tfms=aug_transforms(max_lighting=0, max_warp=0))), dict(described='Resize, Flip'))
+    dls = digits()
+    dls.train.after_batch.add(RandomErasing(p=1.))
+    assert augs_config(dls)['described'].endswith('OneOf, RandomErasing')
+
+def test_the_record_is_of_what_was_used(tmp_path):
+    learn = resnet_learner(digits(n_train=40, n_valid=20, size=16, bs=8, augs=None), cifar_resnet18(10, 2), Recipe(augs='none'), 'bf16')
+    learn.dls = digits(n_train=40, n_valid=20, size=16, bs=20, augs=None)
+    assert learn.precision=='bf16'
+    learn.to_fp32()
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1)
+    config = run_config(learn.save_run(tmp_path/'run'))
+    assert (config['precision'],config['recipe'],config['data']['bs'])==('fp32',None,20)
+    learn.to_fp16()
+    assert learn.precision=='fp32' or torch.cuda.is_available()   # which fastai's own is for
+
+def test_what_a_run_can_not_keep(learn, tmp_path):
+    "Told before anything is written"
+    told = (dict(data='pets'),'config.json has its own data'),(dict(files=1),'its own files'),(dict(x=Path('x')),'give what JSON has')
+    for info,said in told:
+        with expect_fail(ValueError, contains=said): learn.save_run(tmp_path/'run', **info)
+    assert not (tmp_path/'run').exists()
+    same(run_config(learn.save_run(tmp_path/'run', note='a'))['note'], 'a')
+
+@pytest.mark.parametrize('how,chosen', [(dict(every_epoch=True),False), (dict(at_end=True),False), ({},True)])
+def test_saving_is_no_choice(how, chosen, tmp_path):
+    "Weights that are saved and not loaded back were not chosen, and leave the recipe alone"
+    learn = resnet_learner(digits(), cifar_resnet18(10, 4), precision='fp32', path=tmp_path)
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(1, cbs=SaveModelCallback(**how))
+    config = run_config(learn.save_run(tmp_path/'run'))
+    same((config['selection'].startswith('on the validation'), config['recipe'] is None), (chosen,chosen))
+
+class Own(nn.Module):
+    "A model that is not built here"
+    def __init__(self):
+        super().__init__()
+        self.net = cifar_resnet18(10, 4)
+    def forward(self, x): return self.net(x)
+
+def test_own_models_from_the_shell(tmp_path, capsys):
+    "Which takes no model: the way on is in Python"
+    learn = resnet_learner(digits(), Own(), precision='fp32')
+    run = str(learn.save_run(tmp_path/'own'))
+    for o in ['compare',run,run],['export',run,str(tmp_path/'x.onnx')],['explain',run]:
+        same(main(o), 1)
+        said = capsys.readouterr().err
+        assert 'which is not built here: in Python, give it as `model=` to `load_run`, and its learner here' in said, said
+    with expect_fail(ValueError, contains='to `load_run`, and its learner here'): compare(run, run)
+    same(len(compare(load_run(run, model=Own()), learn).lines), 1)
+
+def test_loaders_of_torch_are_kept(tmp_path):
+    noise = [(torch.rand(3, 16, 16), i%3) for i in range(12)]
+    dls = DataLoaders(*(torch.utils.data.DataLoader(noise, 4) for _ in range(2)))
+    learn = Learner(dls, cifar_resnet18(3, 2), CrossEntropyLossFlat(), cbs=History())
+    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    assert run_config(learn.save_run(tmp_path/'run'))['augs'] is None
+    with pytest.raises(ValueError, match="dls is .*: give `DataLoaders` of fastai's, or None"): load_run(tmp_path/'run', dls=dls)

@@ -64,6 +64,34 @@ def test_answered_at_once(line, words, tmp_path):
     one_line(subprocess.run([sys.executable, '-c', WITHOUT, *line.split()], capture_output=True, text=True, cwd=tmp_path, env=env), words)
     assert not list(tmp_path.iterdir())
 
+@pytest.mark.parametrize('line,answer', [
+    ('explain odd', 'odd is not a run folder: it has no config.json; did you mean runodd? give'),
+    ('explain odd/', 'odd/ is not a run folder: it has no config.json; did you mean runodd? give'),
+    ('explain runs/half', 'runs/half is not a run folder: it has no config.json; did you mean runs/hal? give'),
+    ('explain runodd/config.json', 'runodd/config.json is not a run folder: it has no config.json; did you mean runodd? give'),
+    ('open runodd/history.csv', 'runodd/history.csv is not a run folder: it has no config.json; did you mean runodd? give'),
+    ('look photo.png runodd', 'photo.png is not a run folder, and runodd is one: the run comes first, and then the pictures'),
+    ('look photo.png odd', 'photo.png is not a run folder: it has no config.json; give'),
+    ('runs runodd/config.json', 'no folder runodd/config.json: give one'),
+    ('train --labels odd', 'no file odd: give --labels'),
+    ('train --weights photo.pngg', 'no file photo.pngg: did you mean photo.png? give'),
+    ('look runodd photo.png --method eigencam',
+     'a look sets the first class against the second: eigencam has no map of one class against another, give another --method'),
+    ('explain runodd --faithfulness --mistakes 0', '--faithfulness is of the report, and there is none with --mistakes 0: leave one'),
+    ('explain runodd --humans photo.png --mistakes 0', '--humans is of the report, and there is none with --mistakes 0: leave one'),
+    ('run --data digits --faithfulness --mistakes 0', '--faithfulness is of the report, and there is none with --mistakes 0: leave one'),
+    ('explain runodd --out runodd/config.json', '--out runodd/config.json: runodd/config.json is a file, give a folder'),
+    ('explain runodd --out photo.png/at', '--out photo.png/at: photo.png is a file, give a folder')])
+def test_what_is_meant_is_not_what_was_given(line, answer, tmp_path, monkeypatch, capsys):
+    "Nothing is done, and no path is proposed in place of itself, nor a file in place of a folder"
+    for o in 'odd','runodd','runs/hal','runs/half/checkpoint': (tmp_path/o).mkdir(parents=True)
+    for o in 'runodd','runs/hal': (tmp_path/o/'config.json').write_text('{}')
+    for o in 'photo.png','runodd/history.csv','runodd/metrics.json','runs/half/checkpoint/epoch-00001-0.safetensors': (tmp_path/o).touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split())==1
+    said = capsys.readouterr().err
+    assert said.startswith(f'cifar-cam: {answer}') and said.count('\n')==1, said
+
 def completed(line, cwd):
     "What is proposed when Tab is pressed after `line`, by a process that does without torch"
     env = dict(_ARGCOMPLETE='1', COMP_LINE=line, COMP_POINT=str(len(line)), _ARGCOMPLETE_IFS='|')
@@ -174,6 +202,12 @@ learn.save_run({str(tmp_path/"py")!r})
 '''
     subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True, cwd=tmp_path)
     assert (tmp_path/'py'/'model.safetensors').read_bytes()==(run_dir[0]/'model.safetensors').read_bytes()
+
+def test_elsewhere(run_dir, tmp_path, capsys):
+    "The run that is read, and the folder that is written into, are told apart"
+    assert main(['explain', str(run_dir[0]), '--out', str(tmp_path/'o1'), '--k', '1', '--mistakes', '0'])==0
+    said = capsys.readouterr().out
+    assert f'reading the run in {run_dir[0]}, and its pictures' in said and f'{tmp_path/"o1"/"cams.png"}' in said
 
 def test_a_run_is_not_overwritten(run_dir):
     before = {o.name: o.read_bytes() for o in run_dir[0].iterdir() if o.is_file()}

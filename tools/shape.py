@@ -45,7 +45,6 @@ excuses = [
     ('arrow', 'cifar_cam/models.py', '`stages` stood there once, and is found there still, when it is asked for'),
     ('lesson', 'nbs/05_models.ipynb#138b0e99', 'the lesson follows the function that people call'),
     ('lesson', 'nbs/13_trace.ipynb#dc2e8a7a', 'its methods, and their lessons, follow'),
-    ('lesson', 'nbs/13_trace.ipynb#4c1e2eed', 'the lesson is that of the layers that it is asked for'),
     ('lesson', 'nbs/16_faith.ipynb#0378f5bd', 'steps of `faithfulness`, whose table is the lesson'),
     ('lesson', 'nbs/16_faith.ipynb#ff28b684', 'steps of `faithfulness`, whose table is the lesson'),
     ('lesson', 'nbs/16_faith.ipynb#8865d1fd', 'the lesson follows `logit_ledger`, which makes one'),

@@ -349,7 +349,8 @@ async function showLine() {
     const button = element('button', {type: 'button'}, 'copy')
     button.addEventListener('click', () => copyLine(line, button))
     const words = line.split(' ').flatMap(word => [element('span', {}, word), ' '])
-    $('#line').replaceChildren(element('code', {className: 'line'}, ...words), button)
+    const note = why ? [element('p', {}, why)] : []
+    $('#line').replaceChildren(element('code', {className: 'line'}, ...words), button, ...note)
   } catch (error) {
     $('#line').replaceChildren(element('p', {}, error.message))
   }

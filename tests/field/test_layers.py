@@ -1,6 +1,7 @@
 "The layer that `cam` takes by itself is the last that ran with places, for networks that are written as people write them"
 import pytest, torch
 from torch import nn
+from fastcore.test import expect_fail
 from fieldnets import Head, conv, is_map, made, own, pics
 from cifar_cam.all import cam, cifar_resnet18, usable_layers
 
@@ -189,3 +190,54 @@ def test_picture_that_changes_the_route():
     for s,last in ((32,net.a),(64,net.b),(32,net.a)):
         x = pics(h=s, w=s)
         is_map(cam(net, x), own(net, x, last))
+
+class Rows(nn.Module):
+    "Patches as tokens through a transformer of torch's, with the batch first or, as it is by default, second"
+    def __init__(self, batch_first):
+        super().__init__()
+        self.batch_first,self.patch,self.head = batch_first,nn.Conv2d(3, 32, 8, 8),nn.Linear(32, 4)
+        self.enc = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=batch_first), 6, enable_nested_tensor=False)
+    def forward(self, x):
+        t = self.patch(x).flatten(2).transpose(1,2)
+        t = self.enc(t if self.batch_first else t.transpose(0,1))
+        return self.head(t.mean(1 if self.batch_first else 0))
+
+class InWindows(nn.Module):
+    "Five blocks on windows that are folded into the batch"
+    def __init__(self):
+        super().__init__()
+        self.stem,self.blocks,self.head = conv(3, 8),nn.Sequential(*[conv(8, 8, 1) for _ in range(5)]),Head(8)
+    def forward(self, x):
+        w = self.stem(x).unfold(2, 4, 4).unfold(3, 4, 4).permute(0,2,3,1,4,5).flatten(0, 2)
+        return self.head(self.blocks(w).view(len(x), 4, 4, 8, 4, 4).permute(0,3,1,4,2,5).reshape(len(x), 8, 16, 16))
+
+class Loose(nn.Module):
+    "A stem, and weights that are in no layer: behind it, or before it"
+    def __init__(self, n, listed, late=True):
+        super().__init__()
+        self.stem,self.head,self.late = conv(3, 8) if late else conv(8, 8),Head(8),late
+        ws = [nn.Parameter(torch.randn(8, 8 if late or i else 3, 3, 3)/8) for i in range(n)]
+        if listed: self.ws = nn.ParameterList(ws)
+        else: self.w = ws[0]
+        self.get = (lambda: self.ws) if listed else (lambda: [self.w])
+    def loose(self, x):
+        for w in self.get(): x = nn.functional.conv2d(x, w, padding=1).relu()
+        return x
+    def forward(self, x): return self.head(self.loose(self.stem(x)) if self.late else self.stem(self.loose(x)))
+
+@pytest.mark.parametrize('make', [lambda: Rows(False), InWindows, lambda: Loose(4, True), lambda: Loose(1, False)],
+                         ids=['batch second', 'windows', 'ParameterList', 'own parameter'])
+def test_a_stem_is_not_taken_for_the_network(make):
+    net,x = made(make),pics()
+    with expect_fail(ValueError, contains='of the weights come after it'): cam(net, x)
+    first = 'patch' if hasattr(net, 'patch') else 'stem'
+    is_map(cam(net, x, layers=first), own(net, x, getattr(net, first)))   # who asks for it gets it
+
+def test_weights_before_the_layer_are_no_reason():
+    net,x = made(Loose, 4, True, False),pics()
+    is_map(cam(net, x), own(net, x, net.stem))
+    assert not any(p.grad is not None or not p.requires_grad for p in net.parameters())
+
+def test_batch_first_is_as_ever():
+    net,x = made(Rows, True),pics()
+    assert cam(net, x).layers==['enc.layers.5']

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np, pytest
 from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, torch
 from cifar_cam.all import CAMInterpretation
-from people import dls_of, learner
+from people import dls_of, learner, picture
 
 LABELS = ['cat','dog','owl']*4
 WEIGHT = torch.tensor([1.,2.,3.])
@@ -95,8 +95,70 @@ def test_several_outputs(wrap, get):
     learn = learner(dls_of(LABELS), loss=lambda p,y: F.cross_entropy(get(p), y))
     plain = CAMInterpretation.from_learner(learner(dls_of(LABELS)))
     learn.model = Several(learn.model, wrap)
-    words = 'no probabilities' if 'logits' in wrap(torch.zeros(1)) else 'not a tensor: give .*act='
+    words = 'no probabilities' if 'logits' in wrap(torch.zeros(1)) else 'say which are the logits, with `output=`'
     with pytest.raises(ValueError, match=words): CAMInterpretation.from_learner(learn)
     with pytest.warns(UserWarning, match='no loss of each picture'):
         interp = CAMInterpretation.from_learner(learn, act=lambda o: get(o).softmax(1))
     np.testing.assert_allclose(interp.preds, plain.preds, atol=1e-6)
+
+class Headed(nn.Module):
+    "An embedding, and two heads: the first for as many classes as there are, the other for something else"
+    def __init__(self, net):
+        super().__init__()
+        self.net,self.other = net,nn.Linear(8, 5)
+    def forward(self, x):
+        h = self.net.head[:2](self.net.body(self.net.stem(x)))
+        return h,dict(a=self.net.head[2](h), b=self.other(h))
+
+def own_logits(o): return o[1]['a']
+def of_own(p, y, reduction='mean'): return F.cross_entropy(own_logits(p), y, reduction=reduction)
+
+def headed():
+    learn = learner(dls_of(LABELS), loss=of_own)
+    plain,learn.model = learner(learn.dls),Headed(learn.model)
+    return learn,plain
+
+softmax = partial(torch.softmax, dim=1)
+
+def test_maps_are_of_the_logits_that_are_named():
+    "Once for all that is made of them"
+    learn,plain = headed()
+    interp,want = CAMInterpretation.from_learner(learn, act=softmax, output=own_logits),CAMInterpretation.from_learner(plain)
+    np.testing.assert_allclose(interp.preds, want.preds, atol=1e-6)
+    maps,ref = interp.cams([0,1], 'net.body'),want.cams([0,1], 'body')
+    np.testing.assert_allclose(maps['net.body'], ref['body'], atol=1e-6)
+    assert maps.whose(0)==ref.whose(0) and interp.mean_map(layer='net.body')[1]==want.mean_map(layer='body')[1]
+
+def test_other_logits_than_those_of_the_table():
+    "As many as there are classes, or not"
+    interp = CAMInterpretation.from_learner(headed()[0], act=lambda o: own_logits(o).softmax(1))
+    assert len(interp.cams([0,1], output=own_logits))==2
+    with pytest.raises(ValueError, match='say which are the logits'): interp.cams([0,1])
+    with pytest.raises(ValueError, match='the logits are 5 a picture, and there are 3 classes'):
+        interp.cams([0], output=lambda o: o[1]['b'])
+    with pytest.raises(ValueError, match='where the likeliest class is .*output='): interp.cams([0,1,2], output=lambda o: -own_logits(o))
+
+def test_a_model_that_has_changed_since():
+    "Its maps would be of what it says now, and not of the table; of a table that was made by hand nobody knows the weights"
+    learn = learner(dls_of(LABELS))
+    interp = CAMInterpretation.from_learner(learn)
+    by_hand = CAMInterpretation(learn, interp.dl, interp.losses, None, interp.preds, interp.targs)
+    with torch.no_grad(): learn.model.head[2].weight.neg_()
+    with pytest.raises(ValueError, match='the weights have changed since'): interp.cams([0,1,2])
+    assert len(by_hand.cams([0,1,2]))==3
+
+def test_look_at_one_of_several_outputs():
+    learn,plain = headed()
+    learn.loss_func,plain.loss_func = (CrossEntropyLossFlat() for _ in range(2))
+    with pytest.raises(ValueError, match='say which are the logits, with `output=`'): learn.look(picture(1))
+    seen,want = learn.look(picture(1), output=own_logits, layers='net.body'),plain.look(picture(1), layers='body')
+    np.testing.assert_allclose(seen.maps['net.body'], want.maps['body'], atol=1e-6)
+    assert seen.table['class'].tolist()==want.table['class'].tolist()
+
+def test_look_with_a_network_that_squeezes():
+    learn,plain = learner(dls_of(LABELS)),learner(dls_of(LABELS))
+    learn.model.head[1] = Squeeze()
+    np.testing.assert_allclose(learn.look(picture(1)).maps['body'], plain.look(picture(1)).maps['body'], atol=1e-6)
+
+class Squeeze(nn.Module):
+    def forward(self, x): return x.squeeze()

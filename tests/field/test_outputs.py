@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest, torch
 from torch import nn
 from fieldnets import Plain, is_map, made, own, pics
-from cifar_cam.all import cam
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from cifar_cam.all import cam, drop_increase, road
 
 class Gives(nn.Module):
     "A plain network, and what becomes of its logits"
@@ -129,3 +130,82 @@ def test_a_model_that_gives_one_answer_for_all():
 
 def test_classes_instead_of_logits():
     assert 'the model gives torch.int64: expected logits' in refused(made(Gives, lambda y: y.argmax(1)), pics())
+
+class Squeezed(Plain):
+    "`squeeze` drops the axis of a single picture: before the last layer, or after it"
+    def __init__(self, after=False, n_out=4):
+        super().__init__(n_out)
+        self.after = after
+    def forward(self, x):
+        x = nn.functional.adaptive_avg_pool2d(self.features(x), 1)
+        return self.head.lin(x.flatten(1)).squeeze() if self.after else self.head.lin(x.squeeze())
+
+@pytest.mark.parametrize('after, n_out', [(False,4), (True,4), (True,1)])
+def test_a_single_picture_that_is_squeezed(after, n_out):
+    net,x = made(Squeezed, after, n_out=n_out),pics(3)
+    maps = cam(net, x, 1)
+    for one,want,logits in zip(x.split(1), maps['three'], maps.logits.split(1)):
+        got = cam(net, one, 1)
+        is_map(got, torch.from_numpy(want)[None])
+        torch.testing.assert_close(got.logits, logits)
+    assert cam(net, x[:1]).targets==cam(net, x).targets[:1]
+
+@pytest.mark.parametrize('method', ['scorecam','ablationcam','fullgrad','shapleycam'])
+def test_squeezed_by_every_kind_of_method(method):
+    net,x = made(Squeezed),pics()
+    one,two = (cam(net, o, 1, method=method) for o in (x[:1], x))
+    (k,) = two.layers
+    is_map(one, torch.from_numpy(two[k][:1]))
+
+def test_squeezed_pictures_too_large_to_go_together():
+    net,x = made(Squeezed),pics(2, 736, 736)
+    is_map(cam(net, x, 1), own(net, x, net.three, lambda o: o[:,1]))
+
+def test_squeezed_logits_are_measured():
+    net,x = made(Squeezed),pics()
+    heat = cam(net, x, 1, 'one').heat('one')
+    assert road(net, x[:1], heat[:1], 1)['road_morf'].shape==(1,)
+    one,two = (drop_increase(net, x[:n], heat[:n], 1)['drop'] for n in (1,2))
+    assert abs(one[0]-two[0])<1e-5
+
+class Threes(Plain):
+    "Works for three pictures, as the trace has them, and for no other number"
+    def forward(self, x): return super().forward(x)[:3]
+
+def test_another_number_of_logits_than_pictures():
+    assert 'the model gives 3x4 for 5 pictures' in refused(made(Threes), pics(5))
+
+@pytest.mark.parametrize('wrap', [lambda y: (2*y,[y,y]), lambda y: dict(embedding=2*y, heads=dict(a=y, b=y)),
+                                  lambda y: SimpleNamespace(features=2*y, heads=[y])], ids=['list','dict','object'])
+def test_a_tensor_beside_others_in_a_part_is_a_question(wrap):
+    assert 'output=' in refused(made(Gives, wrap), pics())
+
+def test_a_function_gets_the_one_logit_as_it_is():
+    net,x = made(Plain, n_out=1),pics()
+    one = own(net, x, net.three, lambda o: o)
+    for f in (lambda o: o[0]), ClassifierOutputTarget(0): is_map(cam(net, x, f), one)
+    is_map(cam(net, x, lambda o: -o), -one)
+
+class Twice(Plain):
+    def forward(self, x): return super().forward(x),super().forward(-x)
+
+class Unused(Plain):
+    def forward(self, x): return self.features(x).mean((2,3))
+
+@pytest.mark.parametrize('cls, why', [(Twice,'runs more than once'), (Unused,'did not run')])
+def test_a_module_that_gives_not_one_output(cls, why):
+    assert f"'head' {why}" in refused(made(cls), pics(), output='head')
+
+@pytest.mark.parametrize('n', [1, 2, 5])
+def test_sigmoid_of_two_outputs(n):
+    with pytest.warns(UserWarning, match='ends in sigmoid'): cam(nn.Sequential(made(Plain, n_out=2), nn.Sigmoid()), pics(n), 0)
+
+class Two(Plain):
+    def forward(self, x, y): return super().forward(x+y)
+
+class Casts(Plain):
+    def forward(self, x): return super().forward(x.half())
+
+@pytest.mark.parametrize('cls, output, why', [(Two,None,"'y', and the model is called with pictures alone"),
+    (Casts,None,'half precision meets float32'), (Plain,['a'],"output is ['a']: give a name, an index, or a function")])
+def test_what_can_not_be_run(cls, output, why): assert why in refused(made(cls), pics(), output=output)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps, features
 from fastai.data import transforms
+from fastai.vision.core import TensorImage
 from cifar_cam.data import cifar_block, cifar_dls, read_images
 from cifar_cam.files import RGBImage, check_folder, load_rgb, picture_files
 
@@ -102,6 +103,23 @@ def test_colours_of_16_bits(tmp_path):
     a = RNG.integers(0, 65536, (4,4,3))
     np.testing.assert_array_equal(np.array(load_rgb(png48(tmp_path/'a.png', a))), a//256)
     with pytest.raises(ValueError, match='uses 12 of the 16 bits'): load_rgb(png48(tmp_path/'a.png', a//16))
+
+@pytest.mark.parametrize('bits', [12,16])
+def test_white_is_zero(tmp_path, bits):
+    "A negative in its file, as scans are: TIFF's tag 262 is 0"
+    Image.fromarray(deep(bits)).save(tmp_path/'a.tiff', tiffinfo={262: 0})
+    with Image.open(tmp_path/'a.tiff') as im: assert im.tag_v2[262]==0
+    np.testing.assert_array_equal(np.array(said(load_rgb, tmp_path/'a.tiff')[1])[...,0], 255-RAMP)
+
+def test_arrays():
+    "Read as files are, or refused: no float is taken for black, and no transparent picture has a fourth channel"
+    assert np.array(RGBImage.create(deep(16)))[...,1].tolist()==RAMP.tolist()
+    rgba = np.array(PHOTO.convert('RGBA'))
+    assert RGBImage.create(rgba).mode=='RGB' and np.array_equal(RGBImage.create(rgba), PHOTO)
+    x = TensorImage(np.array(PHOTO).transpose(2,0,1))
+    assert np.array_equal(RGBImage.create(x), PHOTO) and np.array_equal(RGBImage.create(x[0]), np.array(PHOTO)[...,:1].repeat(3, 2))
+    for o in x.float()/255,np.array(PHOTO)/255.,np.zeros((3,4,2), np.uint8):
+        with pytest.raises(ValueError, match='a picture is .*: give uint8'): RGBImage.create(o)
 
 @pytest.mark.parametrize('mode', ['1','L','LA','P','RGBA','CMYK','YCbCr'])
 def test_other_modes(tmp_path, mode):

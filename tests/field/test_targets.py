@@ -62,3 +62,8 @@ def test_sign_of_eigencam_agrees_with_the_activations():
 @pytest.mark.parametrize('targets', [{0,1,2}, {0: 1, 1: 2, 2: 3}, frozenset([1])], ids=['set','dict','frozenset'])
 def test_what_has_no_order_is_no_list_of_targets(targets):
     with pytest.raises(ValueError, match='give a list'): cam(made(Plain), pics(3), targets)
+
+def test_a_contrast_is_of_classes():
+    net,x = made(Plain),pics(2)
+    for o in contrast(lambda o: o[0], 1),contrast(None, [0,lambda o: o[0]]):
+        with pytest.raises(ValueError, match='has a function in it: give classes, or one function of the logits'): cam(net, x, o)

@@ -1,8 +1,8 @@
 "Networks that were scripted, traced, exported, quantised or made under inference mode: the right map, or one clear line"
 import copy, pytest, torch
 from torch import nn
-from fieldnets import Plain, is_map, made, own, pics
-from cifar_cam.all import cam, usable_layers
+from fieldnets import Head, Plain, conv, is_map, made, own, pics
+from cifar_cam.all import cam, road, usable_layers
 
 def right_or_said(net, x, want):
     "The right map, or a refusal in one line that says nothing false"
@@ -141,3 +141,58 @@ class Reversible(Plain):
 
 def test_a_way_back_that_fails():
     with pytest.raises(ValueError, match='no gradient can be taken through Reversible'): cam(made(Reversible), pics())
+
+class InferenceMode(Plain):
+    @torch.inference_mode()
+    def forward(self, x): return super().forward(x)
+
+class Backbone(Plain):
+    def features(self, x):
+        with torch.inference_mode(): x = super().features(x)
+        return x.clone()
+
+@pytest.mark.parametrize('make', [InferenceMode,Backbone])
+def test_inference_mode_inside(make):
+    with pytest.raises(ValueError, match='no gradient can be taken through .* runs under `torch.inference_mode`'): cam(made(make), pics())
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_part_that_is_scripted():
+    net,x = made(Plain),pics()
+    want = own(net, x, net.three)
+    net.two = torch.jit.script(net.two)
+    is_map(cam(net, x), want)
+    assert usable_layers(net, x)==['one','three']
+    with pytest.raises(ValueError, match="layer 'two' is compiled by torch.jit"): cam(net, x, layers='two')
+
+@pytest.mark.filterwarnings('ignore')
+def test_most_of_it_is_scripted():
+    net = made(lambda: nn.Sequential(conv(3, 6), torch.jit.script(nn.Sequential(conv(6, 24), conv(24, 24))), Head(24)))
+    with pytest.raises(ValueError, match='of the weights come after it'): cam(net, pics())
+
+def test_functions_alone():
+    class Functions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w,self.v = nn.Parameter(torch.randn(8, 3, 3, 3)),nn.Parameter(torch.randn(8, 4))
+        def forward(self, x): return nn.functional.conv2d(x, self.w).relu().mean((2,3))@self.v
+    with pytest.raises(ValueError, match='functions alone'): cam(made(Functions), pics())
+
+@pytest.mark.filterwarnings('ignore')
+def test_quantised_as_a_whole():
+    from torch.ao import quantization as q
+    net = nn.Sequential(q.QuantStub(), made(Plain), q.DeQuantStub()).eval()
+    net.qconfig = q.get_default_qconfig('fbgemm')
+    net[1].head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4))
+    net = q.prepare(net)
+    net(pics())
+    with pytest.raises(ValueError, match='torch.quint8, through which no gradient') as e: cam(q.convert(net), pics())
+    assert 'the same for every picture' not in str(e.value)
+
+def test_first_parameter_is_no_float():
+    "Such as a table of indices that is kept with the weights"
+    net,x,want = base()
+    net._parameters = dict(order=nn.Parameter(torch.arange(3), requires_grad=False)) | net._parameters
+    assert next(net.parameters()).dtype==torch.int64
+    maps = cam(net, x)
+    is_map(maps, want)
+    assert usable_layers(net, x)[-1]=='three' and len(road(net, x, maps.heat('three'), maps.targets)['road'])==len(x)

@@ -62,6 +62,7 @@ TARS = [
     ('parent folder, later', [(f'{at}../../../../poison.png', PNG)], 'leads out'),
     ('parent folder, at the end', [(f'{at}..', PNG)], 'leads out'),
     ('backslashes', [('pets\\..\\..\\poison.png', PNG)], 'leads out'),
+    ('backslashes between folders', [('pets\\train\\cat\\0.png', PNG)], 'pack it again, with / between'),
     ('drive', [('C:/poison.png', PNG)], 'leads out'),
     ('null in a name', [pax('x', path=f'{at}a\0b.png')], 'unpack'),
     ('absolute path in a pax header', [pax('x', path='/tmp/poison.png')], 'leads out'),

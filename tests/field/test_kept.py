@@ -1,0 +1,46 @@
+"Networks that keep what they computed: it is afterwards as before, holds no graph, and every method has its maps"
+import copy, pytest, torch
+from fieldnets import Plain, is_map, made, pics
+from cifar_cam.all import cam, randomisation
+
+class Keeps(Plain):
+    "An embedding as an attribute, one as a buffer, and others in a dictionary and a list"
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(12))
+        self.seen,self.all = {},[]
+    def forward(self, x):
+        self.emb = self.seen['three'] = self.features(x)
+        self.mean = self.emb.mean((0,2,3))
+        self.all[:] = [self.emb]
+        return self.head(self.emb)
+
+def held(net): return [net.emb,net.mean,net.seen['three'],*net.all]
+
+@pytest.mark.parametrize('method', ['gradcam','fullgrad','ablationcam','scorecam'])
+def test_new_things_hold_no_graph(method):
+    net,x = made(Keeps),pics()
+    maps,want = cam(net, x, 1, method=method),cam(made(Plain), x, 1, method=method)
+    (k,) = maps.layers
+    is_map(maps, torch.from_numpy(want[k]))
+    assert all(o.grad_fn is None for o in held(net))
+    copy.deepcopy(net)
+
+@pytest.mark.parametrize('method', ['gradcam','fullgrad','ablationcam'])
+def test_what_was_kept_comes_back(method):
+    "Such as an embedding that a loss is going to use"
+    net,x = made(Keeps),pics()
+    net(x)
+    before = held(net)
+    cam(net, x, 1, method=method)
+    assert all(a is b for a,b in zip(held(net)[:3], before))
+    net.emb.sum().backward()
+    assert net.one[0].weight.grad is not None
+
+def test_half_precision_and_random_weights():
+    net,x = made(Keeps),pics()
+    net(x)
+    randomisation(net, x, cascade=False)
+    net = net.bfloat16()
+    net(x.bfloat16())
+    assert cam(net, x).status==cam(made(Plain).bfloat16(), x).status
