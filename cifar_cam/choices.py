@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
-           'file_name', 'page_file']
+           'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -45,6 +45,16 @@ def check_out(
     if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
     msg = f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it'
     if any((p/'checkpoint').glob('epoch-*.safetensors')): raise ValueError(msg)
+
+def check_of_report(
+    mistakes, # In the report; 0: there is none
+    faithfulness=False, # Is it to measure the maps?
+    humans=None # What people saw, if it is to be compared with it
+):
+    "`ValueError` for what would stand in the report, if there is to be none"
+    asked = 'faithfulness' if faithfulness else 'humans'
+    msg = f'`{asked}` is of the report, and there is none with `mistakes` 0: leave one of them out'
+    if mistakes==0 and (faithfulness or humans): raise ValueError(msg)
 
 def file_name(
     fn:str, # Of the default method and target, such as cams.png

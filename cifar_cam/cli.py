@@ -135,12 +135,6 @@ def _check_maps(method, target, layers, vocab, why='target contrast'):
     if method=='fullgrad' and layers: raise ValueError(msg)
     if vocab is not None and target not in targets: _check_class(target, vocab)
 
-def _check_report(mistakes, faithfulness, humans=''):
-    "`ValueError` for what would stand in the report, if there is to be none"
-    asked = 'faithfulness' if faithfulness else 'humans'
-    msg = f'`{asked}` is of the report, and there is none with `mistakes` 0: leave one of them out'
-    if mistakes==0 and (faithfulness or humans): raise ValueError(msg)
-
 # %% ../nbs/25_cli.ipynb #3962a91f
 @call_parse
 def train(
@@ -212,7 +206,7 @@ def run(
     how = dict(k=k, layers=_layers(layers), method=method, target=target, mistakes=mistakes)
     _check_train(**kwargs)
     _check_maps(method, target, how['layers'], _digits if kwargs.get('data')=='digits' else None)
-    _check_report(mistakes, faithfulness)
+    check_of_report(mistakes, faithfulness)
     from cifar_cam.report import check_explain, explain_run
     from cifar_cam.run import train_run
     check_explain(**how)
@@ -335,7 +329,7 @@ def explain(
     "Explain the mistakes of a run: gallery, maps and predictions, in its folder"
     folder,layers = _newest() if folder is None else folder,_layers(layers)
     _check_maps(method, target, layers, _vocab(folder))
-    _check_report(mistakes, faithfulness, humans)
+    check_of_report(mistakes, faithfulness, humans)
     if out: check_out(os.path.expanduser(out), True)   # it may hold the run
     msg = f'export {export}: it is there already, give a new folder'
     if export and os.path.exists(os.path.expanduser(export)): raise ValueError(msg)

@@ -13,7 +13,7 @@ from datetime import date as Date
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from .choices import file_name
+from .choices import check_of_report, file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
@@ -530,6 +530,7 @@ def explain_run(
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args(or_none(allowed.path), folder=folder)
     check_args(allowed.flag, faithfulness=faithfulness)
+    check_of_report(mistakes, faithfulness, humans)
     if humans is not None: humans = read_humans(humans)
     _check_places(run, folder, export)
     folder = at_home(ifnone(folder, vars(run).get('run_path') if isinstance(run, Learner) else run))
