@@ -38,7 +38,7 @@ def kernel(tmp_path):
     def run(nb, folder, **more):
         km = AsyncKernelManager(kernel_name='tutorials', kernel_spec_manager=specs)
         resources = dict(metadata=dict(path=str(folder)))
-        NotebookClient(nb, km=km, timeout=300, startup_timeout=120, resources=resources).execute(env=env | more)
+        NotebookClient(nb, km=km, timeout=300, startup_timeout=120, resources=resources).execute(env=env | more, cleanup_kc=True)
     return run
 
 @each
