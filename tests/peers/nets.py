@@ -39,7 +39,7 @@ def by_sign(maps, k, want):
 def hooks(model): return sum(len(m._forward_hooks)+len(m._forward_pre_hooks)+len(m._backward_hooks) for m in model.modules())
 def modes(model): return [m.training for m in model.modules()]
 def wants(model): return [p.requires_grad for p in model.parameters()]
-def n_tensors(): gc.collect(); return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+def tensors(): gc.collect(); return [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor)]
 
 class Gives(nn.Module):
     "A plain network, and what becomes of its logits"
