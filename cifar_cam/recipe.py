@@ -434,7 +434,8 @@ def hardware(
     device = as_device(device)
     if device.type=='cuda': return torch.cuda.get_device_name(device)
     name = getattr(torch.cpu, 'get_capabilities', dict)().get('cpu_name') or platform.processor() or 'CPU'
-    return f'{name}, {torch.get_num_threads()} threads'
+    n = torch.get_num_threads()
+    return f'{name}, {n} thread' + 's'*(n>1)
 
 # %% ../nbs/07_recipe.ipynb #e70c8306
 document(__name__)
