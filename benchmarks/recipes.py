@@ -1,13 +1,16 @@
 """Recipes against `baseline`, `fast` and `step20` without each of their parts, too, at equal epochs on a part of the data
 
-    OMP_NUM_THREADS=1 python benchmarks/recipes.py [--n-train 8000] [--epochs 8] [--seeds 3] [--width 16] [--out FILE]
+    OMP_NUM_THREADS=1 python benchmarks/recipes.py [--n-train 8000] [--epochs 8] [--seeds 3] [--width 16] [--at-once 2] [--out FILE]
+    OMP_NUM_THREADS=1 python benchmarks/recipes.py --what more --epochs 20 --at-once 2 --out benchmarks/results/step20.json
 
 Several seeds each. Accuracy is measured on training pictures that are held out, so that nothing is chosen on the test set. A seed
 decides first weights, order and augmentation; the pictures are the same. Seconds are those of the processor. The file is written
-after each run and taken up again, so that it can be interrupted.
+after each run and taken up again, so that it can be interrupted. The second line asks what `step20` could have besides.
 """
 import json, statistics, tempfile, time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from fastcore.script import call_parse
 
@@ -30,6 +33,14 @@ parts = dict(
         'batch 64': dict(bs=64),
         'no decay': dict(step_size=1000)})
 whole = 'baseline','step20','fast'
+more = dict(step20={
+    'label smoothing .1': dict(label_smoothing=.1),
+    'bias lr x16': dict(bias_lr=16.),
+    'batch 64': dict(bs=64),
+    'batch 64, lr .05': dict(bs=64, lr=.05),
+    'steps at 12, 16, 19': dict(step_size=(12,16,19)),
+    'crop 2': dict(crop=2),
+    'all but the batch': dict(label_smoothing=.1, bias_lr=16., crop=2, step_size=(12,16,19))})
 
 def held_out(path, n_train, n_valid, dest):
     "A folder `dest` of links to training pictures of `path`: `n_train` to learn from, `n_valid` others to measure on"
@@ -48,13 +59,12 @@ def short(r, epochs):
         r = replace(r, step_size=tuple(max(1, round(o*epochs/r.epochs)) for o in r.step_size))
     return replace(r, epochs=epochs)
 
-def runs(epochs, ablate):
-    "The recipes to run, by name: whole, and with each part replaced"
+def runs(epochs, what):
+    "The recipes to run, by name: whole, and with what is changed in them"
     from cifar_cam.all import recipe
-    jobs = {o: short(recipe(o), epochs) for o in whole}
-    if not ablate: return jobs
-    changes = [(k,name,change) for k,ps in parts.items() for name,change in ps.items()]
-    return jobs | {f'{k}: {name}': replace(jobs[k], **change) for k,name,change in changes}
+    changes = dict(whole={}, parts=parts, more=more)[what]
+    jobs = {o: short(recipe(o), epochs) for o in (changes if what=='more' else whole)}
+    return jobs | {f'{k}: {name}': replace(jobs[k], **change) for k,ps in changes.items() for name,change in ps.items()}
 
 def run(r, path, width, seed):
     "Train by recipe `r`: the last epoch's figures, and the processor's seconds"
@@ -75,7 +85,8 @@ def main(
     epochs:int=8, # Of each run; a tuple of step sizes shrinks with it
     seeds:int=3, # Runs of each
     width:int=16, # Channels of the network's first stage
-    ablate:int=1, # Leave out the parts, too?
+    what:str='parts', # 'whole': the recipes alone; 'parts': without each of their parts, too; 'more': what `step20` could have
+    at_once:int=1, # Runs side by side, a process each
     out:str='recipes.json' # JSON file
 ):
     "Compare"
@@ -85,16 +96,18 @@ def main(
                  hardware=hardware(default_device()), versions=versions())
     res = json.loads(fn.read_text()) if fn.exists() else dict(about=about, runs=[])
     if res['about']!=json.loads(json.dumps(about)): raise SystemExit(f'{fn} holds runs with other settings: give another --out')
-    jobs,done = runs(epochs, ablate),{(o['name'],o['seed']) for o in res['runs']}
-    todo = [(name,seed) for names in (whole, jobs) for seed in range(1, seeds+1) for name in names]
-    with tempfile.TemporaryDirectory() as tmp:
+    jobs,done = runs(epochs, what),{(o['name'],o['seed']) for o in res['runs']}
+    todo = [(name,seed) for names in ([o for o in whole if o in jobs], jobs) for seed in range(1, seeds+1) for name in names]
+    with tempfile.TemporaryDirectory() as tmp, ProcessPoolExecutor(at_once, get_context('spawn')) as pool:
         path = held_out(cifar10_path(data or None), n_train, n_valid, Path(tmp))
-        for name,seed in dict.fromkeys(todo):
-            if (name,seed) in done: continue
-            got = run(jobs[name], path, width, seed)
-            res['runs'].append(dict(name=name, seed=seed) | got)
-            fn.write_text(json.dumps(res, indent=1))
-            print(f"{seed} {name:32s} {got['valid_acc']:.4f}  {got['seconds']:.0f} s", flush=True)
+        asked = {pool.submit(run, jobs[name], path, width, seed): dict(name=name, seed=seed)
+                 for name,seed in dict.fromkeys(todo) if (name,seed) not in done}
+        try:
+            for o in as_completed(asked):
+                res['runs'].append(now := asked[o] | o.result())
+                fn.write_text(json.dumps(res, indent=1))
+                print(f"{now['seed']} {now['name']:32s} {now['valid_acc']:.4f}  {now['seconds']:.0f} s", flush=True)
+        finally: pool.shutdown(cancel_futures=True)
     for name in jobs:
         accs = [100*o['valid_acc'] for o in res['runs'] if o['name']==name]
         sd = statistics.stdev(accs) if len(accs)>1 else 0
