@@ -60,14 +60,20 @@ def _tar(arch):
             if f.read(512)!=bytes(512): raise EOFError('its end is missing')
             while f.read(block): pass
 
+def _zip_name(m):
+    "The name of a member of a .zip: Python takes all that is not said to be UTF-8 for the code page 437, and Unix writes UTF-8"
+    try: return m.filename if m.flag_bits & 0x800 else m.filename.encode('cp437').decode()
+    except UnicodeError: return m.filename
+
 def _zip(arch):
     "Path, size and a function that opens it, of each file in a .zip; folders have no such function"
     with zipfile.ZipFile(arch) as z:
         for m in z.infolist():
-            if m.is_dir(): yield _parts(m.filename),0,None; continue
-            if m.flag_bits & 1: raise Refused(f'{m.filename!r} is encrypted: unpack it yourself, and give the folder')
-            if stat.S_IFMT(m.external_attr>>16) not in (0, stat.S_IFREG): raise _not_a_file(m.filename)
-            yield _parts(m.filename),m.file_size,lambda: z.open(m)
+            name = _zip_name(m)
+            if m.is_dir(): yield _parts(name),0,None; continue
+            if m.flag_bits & 1: raise Refused(f'{name!r} is encrypted: unpack it yourself, and give the folder')
+            if stat.S_IFMT(m.external_attr>>16) not in (0, stat.S_IFREG): raise _not_a_file(name)
+            yield _parts(name),m.file_size,lambda: z.open(m)
 
 def _measure(arch, members, dest):
     "Refuse an archive of more bytes or files than it should have, or than there is room for"

@@ -432,12 +432,13 @@ def _check_compared(folders, out=''):
     if out: page_file(os.path.expanduser(out))
 
 def _percent(o): return '–' if o!=o else f'{100*o:.1f} %'
+def _points(o): return '–' if o!=o else f'{100*o:+.1f}'
 
 def _print_classes(t, most=20):
     "The classes of a comparison, in columns; of many, those that changed most"
     few = t if len(t)<=most else t.loc[t.difference.abs().sort_values(ascending=False, kind='stable').index[:most]]
     accs = [o for o in t.columns if o.startswith('accuracy_')]
-    rows = [[k, *map(_percent, o[accs]), f'{100*o.difference:+.1f}', int(o.repaired), int(o.new), int(o.common)] for k,o in few.iterrows()]
+    rows = [[k, *map(_percent, o[accs]), _points(o.difference), int(o.repaired), int(o.new), int(o.common)] for k,o in few.iterrows()]
     head = f'class (the {most} of {len(t):,} that changed most)' if len(t)>most else 'class'
     print()
     _print_table([head, *(o.removeprefix('accuracy_') for o in accs), 'points', 'repaired', 'new', 'common'], rows)

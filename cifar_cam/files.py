@@ -99,7 +99,7 @@ def at_home(
     "The path with the home folder in place of `~`; `ValueError` for a user who is not there"
     check_value('folder', folder, is_path, 'the path of a folder')
     res = os.path.expanduser(folder)
-    msg = f'{folder}: nobody with a home folder is called {Path(res).parts[0]}; give the path in full'
+    msg = f'{folder}: nobody with a home folder is called {res.partition(os.sep)[0]}; give the path in full'
     if res[:1]=='~': raise ValueError(msg)
     _check_names([res], Path(res).parent)
     return Path(res)

@@ -19,6 +19,7 @@ from cifar_cam.cli import main
 from cifar_cam.compare import compare
 from cifar_cam.data import cifar_block, cifar_dls
 from cifar_cam.interp import CAMInterpretation
+from cifar_cam.layouts import find_pictures
 from cifar_cam.learner import resnet_learner
 from cifar_cam.models import cifar_resnet18
 from cifar_cam.run import load_run, train_run
@@ -42,6 +43,17 @@ def home(tmp_path_factory):
     colours(home/'data'/'test', 20)
     for name,epochs in ('short',1),('long',2): train_run(home/'data', home/name, **HOW | dict(epochs=epochs))
     return home
+
+def test_the_folder_where_one_is(home, tmp_path, monkeypatch):
+    "It is a folder as any other, for data, runs, and what is written"
+    there = {o: Path(shutil.copytree(home/o, tmp_path/o)) for o in ('data','short','long')}
+    monkeypatch.chdir(there['data'])
+    assert len(find_pictures('.').table)==len(find_pictures(Path()).table)==len(find_pictures(there['data']).table)
+    assert main(['train', '--data', '.', '--width', '2', '--epochs', '1', '--out', '../again'])==0
+    monkeypatch.chdir(there['short'])
+    for line in 'explain . --k 1 --mistakes 1', 'look . ../data/test/a/0.png', 'runs .', 'compare . ../long --out page.html':
+        assert main(line.split())==0, line
+    assert Path('page.html').exists() and Path('report.html').exists() and load_run('.').dls.c==2
 
 def said(*args):
     with redirect_stdout(StringIO()) as out: status = main(['compare', *map(str, args)])

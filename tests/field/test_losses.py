@@ -1,8 +1,9 @@
 "Loss functions that say nothing of probabilities: torch's own are known, of the others the rows are looked at"
+import warnings
 from functools import partial
 
 import numpy as np, pytest
-from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, torch
+from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, TerminateOnNaNCallback, torch
 from cifar_cam.all import CAMInterpretation
 from people import dls_of, learner, picture
 
@@ -48,6 +49,16 @@ def test_unknown(loss):
         with pytest.warns(UserWarning, match='gives no loss of each picture'): interp,probs = of(loss, act=softmax)
         np.testing.assert_allclose(interp.table.loss, -np.log(interp.table.prob_actual), rtol=1e-4)
     np.testing.assert_allclose(interp.preds, probs, atol=1e-6)
+
+def test_a_callback_that_takes_one_loss_a_batch():
+    "It is no word about the loss function, which gives one a picture"
+    learn = learner(dls_of(LABELS), loss=FocalLossFlat())
+    want = CAMInterpretation.from_learner(learn).table.loss
+    learn.add_cb(TerminateOnNaNCallback())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        np.testing.assert_allclose(CAMInterpretation.from_learner(learn).table.loss, want)
+    assert any(isinstance(o, TerminateOnNaNCallback) for o in learn.cbs)
 
 def test_model_that_ends_in_softmax():
     learn = learner(dls_of(LABELS), loss=squared)

@@ -171,6 +171,18 @@ def test_good(home, kind, members):
     assert not [o for o in files(folder) if '/.' in f'/{o}']
     assert (folder/'train/cat/1.png').read_bytes()==GOOD[1][1]
 
+@pytest.mark.parametrize('name', ['café', '日本'])
+def test_names_that_unix_writes_into_a_zip(home, name):
+    "In UTF-8, without a word about it"
+    ascii = 'x'*len(name.encode())
+    data = zipped([(k.replace('cat', ascii), v) for k,v in GOOD]).replace(ascii.encode(), name.encode())
+    (home/'pets.zip').write_bytes(data)
+    assert (cifar10_path(home/'pets.zip')/'train'/name).is_dir()
+
+def test_names_of_the_code_page_in_a_zip(home):
+    (home/'pets.zip').write_bytes(zipped([(k.replace('cat', 'cafx'), v) for k,v in GOOD]).replace(b'cafx', b'caf\x82'))
+    assert (cifar10_path(home/'pets.zip')/'train'/'café').is_dir()
+
 def test_modes_follow_the_umask(home):
     arch = home/'pets.tgz'
     arch.write_bytes(gzip.compress(tar([(info(k, mode=0o7777), v) for k,v in GOOD])))
