@@ -266,6 +266,8 @@ def _check_ran(self:_OnePass, acts, layers):
     if missing: _traces.pop(self.model, None)
     msg = f'layer {missing!r} did not run for these pictures, as it did when the model was traced'
     if missing: raise ValueError(f'{msg}: choose another layer, or call again if the model has changed')
+    half = first(k for k in layers if acts[k].dtype in (torch.float16,torch.bfloat16))
+    if half: raise ValueError(f'layer {half!r} gives half precision, as if `forward` casts: maps are of float32, so leave the cast out')
 
 @patch
 def _run(self:_OnePass, layers, x):
@@ -409,21 +411,24 @@ def _squashed(logits, one=False, least=8):
     o = o[:,1:] if one else o
     return 'sigmoid' if o.numel()>=least and (o>=0).all() and (o<=1).all() else ''
 
-def _is_sigmoid(t):
-    "Is what the model gives the sigmoid of what a module in it gave? Logits may lie between 0 and 1 by chance"
+_squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
+
+def _came_from(t, kind):
+    "Modules that gave what the model's probabilities of this `kind` were made of, the last one last"
     outs = t.outs[:,1:] if t.one else t.outs
-    return any(torch.allclose(o.sigmoid(), outs, atol=1e-6) for o in t.raws if o.shape==outs.shape)
+    return [k for k,o in t.raws.items() if o.shape==outs.shape and torch.allclose(_squashes[kind](o), outs, atol=1e-6)]
 
 def _kind(t, logits):
     "What kind of probabilities a model gives instead of logits, or nothing"
     kind = _squashed(torch.cat([t.outs, logits]), t.one, 1)
-    return '' if kind=='sigmoid' and not _is_sigmoid(t) else kind
+    return '' if kind=='sigmoid' and not _came_from(t, kind) else kind   # logits may lie between 0 and 1 by chance
 
 def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _kind(t, logits)
     if not kind: return ''
-    before = [r.name for r in sorted(t.ran.values(), key=lambda r: r.end) if r.name in t.matrices and r.shape[1:] in (t.n_out, (1,))]
+    once = [k for k in _came_from(t, kind) if k and t.ran[k].times==1]
+    before = [k for k in once if k in t.matrices] or once
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
     warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
     return f'of probabilities ({kind}), not of logits'

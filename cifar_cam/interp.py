@@ -74,8 +74,7 @@ def _gives_losses(run, two, name):
     "Does the loss function called `name` give a loss of each picture? Tried with `run` on the data `two`"
     try: run(two, True)
     except Exception as e:   # anybody's loss function, which may fail in any way: that is told
-        why = ' '.join(str(e).split())
-        warn(f'the loss function {name} gives no loss of each picture ({why}): the table has the cross entropy instead')
+        warn(' '.join(f'the loss function {name} gives no loss of each picture ({e}): the table has the cross entropy instead'.split()))
         return False
     return True
 
@@ -97,7 +96,7 @@ def _pass(learn, dl, act, vocab, output=None):
     known,act = ifnone(act, activation_of(learn.loss_func)) not in (None,noop,noops),_makes_probs(learn, act, output)
     def run(dl, with_loss):
         cbs = [_CountBatches(len(dl))] if is_told() else []
-        watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', False) or isinstance(o, TerminateOnNaNCallback)]   # which take one loss a batch
+        watching = [o for o in learn.cbs if getattr(o, 'remove_on_fetch', isinstance(o, TerminateOnNaNCallback))]   # such as a history
         with learn.no_bar(), learn.removed_cbs(watching), learn.added_cbs(cbs): res = learn.get_preds(dl=dl, with_loss=with_loss, act=act)
         preds,targs,*losses = [o.detach().cpu().as_subclass(Tensor) for o in res]
         return as_probs(preds.float(), vocab, how, known),targs.flatten().long(),*losses

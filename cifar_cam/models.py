@@ -13,6 +13,7 @@ import math, re, threading
 from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import fields, is_dataclass
 from weakref import WeakKeyDictionary
 from .imports import *
 from .files import *
@@ -389,8 +390,9 @@ def caught(
 # %% ../nbs/05_models.ipynb #481a48a5
 def _parts_of(out):
     "What is in a tuple, a list, a mapping or an object, by name or index"
-    if isinstance(out, (tuple,list)): return dict(enumerate(out))
-    return dict(out) if hasattr(out, 'keys') else dict(getattr(out, '__dict__', {}))
+    if isinstance(out, (tuple,list)): return dict(zip(getattr(out, '_fields', range(len(out))), out))   # named, or not
+    its = [o.name for o in fields(out)] if is_dataclass(out) else getattr(out, '__dict__', ())
+    return dict(out) if hasattr(out, 'keys') else {k: getattr(out, k, None) for k in its}
 
 def _holds_tensors(o, deep=4):
     "Is `o` a tensor, or is there one in it?"
@@ -405,8 +407,9 @@ def _chosen(out, output):
     "The part of a model's output that `output` names"
     parts = _parts_of(out)
     there = ', '.join(map(repr, parts)) or f'one {type(out).__name__}'
-    if output not in parts: raise ValueError(f'the model gives no output {output!r}: there is {there}')
-    return parts[output]
+    every = dict(enumerate(out)) | parts if isinstance(out, tuple) else parts   # also of a named tuple by its index
+    if output not in every: raise ValueError(f'the model gives no output {output!r}: there is {there}')
+    return every[output]
 
 def find_logits(
     out, # What a model gives

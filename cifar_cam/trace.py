@@ -154,7 +154,7 @@ def _forward_and_back(self:Trace, model):
     if not out.is_floating_point(): raise ValueError(f'the model gives {out.dtype}: expected logits, which are floats')
     self.n_out,self.outs = out.shape[1:],out.detach().float().cpu()
     for r,o,v in self.kept: r.changed = o._version!=v
-    self.raws = [o.detach().float().cpu() for _,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)]   # which may be logits
+    self.raws = {r.name: o.detach().float().cpu() for r,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)}   # perhaps logits
     weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
     try: grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
     except RuntimeError as e:

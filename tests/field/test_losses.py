@@ -3,7 +3,8 @@ import warnings
 from functools import partial
 
 import numpy as np, pytest
-from fastai.vision.all import CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, TerminateOnNaNCallback, torch
+from fastai.vision.all import (CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, TerminateOnNaNCallback,
+    torch)
 from cifar_cam.all import CAMInterpretation
 from people import dls_of, learner, picture
 

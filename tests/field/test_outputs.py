@@ -1,6 +1,9 @@
 "What a model may give: objects, dictionaries, several tensors, one logit, probabilities, another number than there are classes"
 import warnings
+from copy import deepcopy
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 import pytest, torch
 from torch import nn
 from fieldnets import Plain, is_map, made, own, pics
@@ -199,6 +202,50 @@ def test_a_module_that_gives_not_one_output(cls, why):
 @pytest.mark.parametrize('n', [1, 2, 5])
 def test_sigmoid_of_two_outputs(n):
     with pytest.warns(UserWarning, match='ends in sigmoid'): cam(nn.Sequential(made(Plain, n_out=2), nn.Sigmoid()), pics(n), 0)
+
+class Named(NamedTuple):
+    logits:torch.Tensor
+    aux:torch.Tensor
+
+@dataclass
+class Slots:
+    __slots__ = 'aux','logits'
+    aux:torch.Tensor
+    logits:torch.Tensor
+
+@pytest.mark.parametrize('kind', [Named, Slots])
+def test_outputs_that_have_names(kind):
+    net,x = made(Gives, lambda y: kind(logits=y, aux=-2*y)),pics()
+    for output in None,'logits': is_map(cam(net, x, 1, output=output), own(net.net, x, net.net.three, lambda o: o[:,1]))
+    is_map(cam(net, x, 1, output='aux'), -2*own(net.net, x, net.net.three, lambda o: o[:,1]))
+    assert "there is 'logits', 'aux'" in refused(net, x, output='out') or kind is Slots
+
+def test_a_named_tuple_has_indices_too():
+    net,x = made(Gives, lambda y: Named(2*y, y)),pics()
+    is_map(cam(net, x, 1, output=1), own(net.net, x, net.net.three, lambda o: o[:,1]))
+
+class Aux(Plain):
+    "With a second head, which is computed last"
+    def __init__(self): super().__init__(); self.aux = deepcopy(self.head); self.aux.lin.reset_parameters()
+    def forward(self, x):
+        f = self.features(x)
+        y,self.seen = self.head(f),self.aux(f)
+        return y.softmax(1)
+
+def test_the_logits_that_are_advised_are_those():
+    net,x = made(Aux),pics()
+    with pytest.warns(UserWarning, match="give `output='head"): cam(net, x, 1)
+
+def test_probabilities_of_no_one_module():
+    net,x = made(Gives, lambda y: (y.softmax(1)+(-y).softmax(1))/2),pics()
+    with pytest.warns(UserWarning, match='or the model without its last step'): cam(net, x, 1)
+
+class HalfInside(Plain):
+    def features(self, x):
+        with torch.autocast('cpu', torch.bfloat16): return super().features(x)
+    def forward(self, x): return self.head(self.features(x).float())
+
+def test_half_precision_inside(): assert 'so leave the cast out' in refused(made(HalfInside), pics(), 1)
 
 class Two(Plain):
     def forward(self, x, y): return super().forward(x+y)
