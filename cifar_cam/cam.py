@@ -150,7 +150,7 @@ def _score(t, logits, finer=False, one=False):
     if isinstance(t, tuple): return lambda o: o[t[0]]-o[t[1]]
     if callable(t): return (lambda o: t(o[1:])) if one else t
     if not finer: return ClassifierOutputTarget(t)
-    near = [i for i in (logits-logits[t]).abs().argsort(stable=True).tolist() if i!=t]
+    near = [i for i in (logits-logits[t]).abs().argsort(stable=True).tolist() if i!=t and logits[i].isfinite()]   # -inf: ruled out
     return FinerWeightedTarget(t, near[:3], 1)
 
 # %% ../nbs/15_cam.ipynb #e2bdb105
@@ -247,17 +247,36 @@ def _gradients(self:_OnePass, fs, logits, acts):
 def _as_grid(self:_OnePass, k, t): return None if t is None else self.grids[k](t).detach().cpu().numpy()
 
 def _floor(maps, act):
-    "For each map the value up to which it is a rounding error; 0 if it is well above"
+    "For each map the value up to which it is a rounding error of what the layer gave; 0 if it is well above"
     if len(maps)==0 or np.nan_to_num(np.abs(maps)).max((1,2)).min()>1e-6: return np.zeros(len(maps))
     return 1e-12*act.detach().abs().flatten(1).amax(1).cpu().numpy()
 
+def _check_sums(k, act):
+    "`ValueError` if most channels of a layer sum to nothing, as where XGrad-CAM would divide by it"
+    nothing = (np.abs(act.sum((2,3))) <= 1e-5*np.abs(act).sum((2,3))) & act.any((2,3))
+    msg = f'xgradcam divides by the sum of a channel, which is 0 at layer {k!r}, as behind InstanceNorm: choose another method'
+    if (nothing.mean(1)>.5).any(): raise ValueError(msg)
+
+@patch
+def _unsure(self:_OnePass, w, *args):
+    "For each map how much is due to changes of a hundred-thousandth; `w` are the weights of its channels, `args` those they were made of"
+    *rest,act,grad = args
+    some = self.get_cam_weights(*rest, *[o+np.float32(1e-5)*np.abs(o) for o in (act,grad)])
+    return (np.abs(some-w)*np.abs(act).max((2,3))).sum(1)
+
 @patch
 def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
-    "The maps of layer `k`"
+    "The maps of layer `k`, and their floors"
     if isinstance(self, pgc.AblationCAM): self.ablation_layer = _Ablation(_channel_axis(self.grids[k], (3,*act.shape[1:])))
+    out,floor = act,0
     if self.detach: act,grad = self._as_grid(k, act),self._as_grid(k, grad)
     else: grad = grad+0*act   # a first derivative that is constant has a second one, of 0
-    return np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
+    if isinstance(self, pgc.XGradCAM): _check_sums(k, act)
+    if isinstance(self, (pgc.GradCAM,pgc.GradCAMPlusPlus,pgc.XGradCAM)) and not eigen_smooth:
+        args = x,self.layers[k],fs,act,grad
+        floor = self._unsure(self.get_cam_weights(*args), *args)
+    maps = np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
+    return maps,np.maximum(floor, _floor(maps, out))
 
 # %% ../nbs/15_cam.ipynb #976c4ca8
 @patch
@@ -268,6 +287,11 @@ def _check_ran(self:_OnePass, acts, layers):
     if missing: raise ValueError(f'{msg}: choose another layer, or call again if the model has changed')
     half = first(k for k in layers if acts[k].dtype in (torch.float16,torch.bfloat16))
     if half: raise ValueError(f'layer {half!r} gives half precision, as if `forward` casts: maps are of float32, so leave the cast out')
+
+def _broken(fs, logits):
+    "For each picture, are its logits not finite, or its score? A class that is ruled out may have -inf"
+    odd = logits.isnan() | (logits==torch.inf)
+    return odd.flatten(1).any(1) | ~torch.stack([_number(f(o)) for f,o in zip(fs, logits)]).isfinite()
 
 @patch
 def _run(self:_OnePass, layers, x):
@@ -290,11 +314,10 @@ def forward(self:_OnePass, x, targets, eigen_smooth=False):
         ts = _resolve(targets, logits)
         fs = [_score(t, o.detach(), self.finer, self.one) for t,o in zip(ts, logits)]
         grads = self._gradients(fs, logits, acts)
-        broken = ~logits.detach().flatten(1).isfinite().all(1).cpu().numpy()
+        broken = _broken(fs, logits.detach()).cpu().numpy()
         for k in layers:
-            maps[k] = self._map(x, k, fs, acts[k], grads.get(k), eigen_smooth)
+            maps[k],floors[k] = self._map(x, k, fs, acts[k], grads.get(k), eigen_smooth)
             maps[k][broken] = np.nan   # grad-cam's projections make zeros of them
-            floors[k] = _floor(maps[k], acts[k])
     return maps,floors,ts,logits.detach().cpu()
 
 # %% ../nbs/15_cam.ipynb #cd5ec15a
@@ -387,9 +410,19 @@ def _check_network(cls, n_out, grids):
     msg = 'shapleycam is defined here for convolutional layers only: choose another method'
     if issubclass(cls, pgc.ShapleyCAM) and tokens: raise ValueError(msg)
 
-def _check_outputs(shape, vocab, targets, one=False):
+def _check_means(cls, t, found, grids):
+    "`ValueError` if a method weighs channels by mean gradients which add up to nothing at one of the layers"
+    if not issubclass(cls, (pgc.GradCAM,pgc.FinerCAM,pgc.ShapleyCAM)): return
+    for k,m in found.items():
+        why = (f'layer {k!r} has gradients that add up to nothing in each channel, as before a softmax over places or InstanceNorm: '
+               f'what {cls.__name__} weighs by is rounding; choose another layer, or a method such as hirescam')
+        if t.cancels(_name_of(t.model, m), grids[k]): raise ValueError(why)
+
+def _check_outputs(shape, vocab, targets, one=False, made_by=''):
     "The number of classes; `ValueError` if the model gives no logits, or not those of the classes that have names"
     own = callable(targets) or is_listy(targets) and all(map(callable, targets))
+    msg = 'the model gives one number a picture, the logarithm of a probability: give the number before, with `output=`'
+    if one and made_by=='logarithm' and not own: raise ValueError(msg)
     gives = 'n x '+' x '.join(map(str, shape))
     msg = f'the model gives {gives}: expected logits, pictures x classes; a function for `output=`, or for `targets=`, makes one of it'
     if len(shape)!=1 and not own: raise ValueError(msg)
@@ -404,30 +437,31 @@ def _check_outputs(shape, vocab, targets, one=False):
 def _squashed(logits, one=False, least=8):
     "What kind of probabilities `logits` are instead, or nothing, for few of them; where there is `one`, the first column is its negative"
     o = logits.double()
-    if o.ndim!=2 or len(o)<2 or not o.isfinite().all(): return ''
+    if o.ndim!=2 or len(o)<2 or o.isnan().any(): return ''
     sums = lambda p: bool((p.sum(1)-1).abs().max()<1e-4)
     if (o>=0).all() and sums(o): return 'softmax'
     if (o<=0).all() and sums(o.exp()): return 'log-softmax'
     o = o[:,1:] if one else o
     return 'sigmoid' if o.numel()>=least and (o>=0).all() and (o<=1).all() else ''
 
-_squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
-
-def _came_from(t, kind):
-    "Modules that gave what the model's probabilities of this `kind` were made of, the last one last"
-    outs = t.outs[:,1:] if t.one else t.outs
-    return [k for k,o in t.raws.items() if o.shape==outs.shape and torch.allclose(_squashes[kind](o), outs, atol=1e-6)]
-
 def _kind(t, logits):
     "What kind of probabilities a model gives instead of logits, or nothing"
+    if t.probability: return t.made_by if t.made_by=='softmax' else 'sigmoid'
     kind = _squashed(torch.cat([t.outs, logits]), t.one, 1)
-    return '' if kind=='sigmoid' and not _came_from(t, kind) else kind   # logits may lie between 0 and 1 by chance
+    seen = kind!='sigmoid' or t.made_by==kind or t.came_from(kind)   # logits may lie between 0 and 1 by chance
+    return kind if seen else ''
+
+def _check_kind(t, logits, output=None):
+    "`ValueError` if what a model gives may be probabilities, and nobody can say"
+    msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
+    unclear = _squashed(torch.cat([t.outs, logits]), t.one, 1 if t.one else 8) and not _kind(t, logits) and t.made_by!='logits' and not callable(output)
+    if unclear: raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
 
 def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _kind(t, logits)
     if not kind: return ''
-    once = [k for k in _came_from(t, kind) if k and t.ran[k].times==1]
+    once = [k for k in t.came_from(kind) if k and t.ran[k].times==1]
     before = [k for k in once if k in t.matrices] or once
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
     warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
@@ -553,11 +587,12 @@ def cam(
     with _ready(model, layers, output) as (model, layers, given):
         x,whole = _as_input(x, _device(model)),issubclass(cls, pgc.FullGrad)
         t = _trace_of(model, x, output, given)
-        n_out = _check_outputs(t.n_out, vocab, targets, t.one)
+        n_out = _check_outputs(t.n_out, vocab, targets, t.one, t.made_by)
         targets = check_targets(targets, len(x), n_out, vocab)
         found,grids = ({},{}) if whole else _where(t, layers, reshape)
         if reshape: _channels(t, found, grids)   # does it make a grid?
         _check_network(cls, n_out, grids)
+        _check_means(cls, t, found, grids)
         changed = [k for k,m in found.items() if t.ran[_name_of(model, m)].changed]
         if issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)):   # which exchange parts of the network
             model = _copied(model)
@@ -567,6 +602,7 @@ def cam(
         engine.one = t.one
         masked = max(_channels(t, found, grids)) if issubclass(cls, pgc.ScoreCAM) else 1   # pictures at once
         maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t, given, aug_smooth, eigen_smooth)
+    if targets is None and t.one: _check_kind(t, logits, output)   # which class is predicted hangs on it
     options = dict(reshape=reshape, output=output, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth)
     return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, _note(t, logits))
 

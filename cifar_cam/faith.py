@@ -27,7 +27,7 @@ from .models import _a_weight, _copied
 from .trace import *
 from .maps import *
 from .cam import *
-from .cam import _kind, _listed, _squashed
+from .cam import _check_kind, _kind, _listed
 
 # %% ../nbs/16_faith.ipynb #3465a510
 def _as_array(heat):
@@ -65,10 +65,9 @@ def _makes_probs(output, shape):
 
 def _checked_kind(t, out, output):
     "What kind of probabilities a model gives, or nothing for logits; `ValueError` if nobody can say"
-    kind,looks = _kind(t, out),_squashed(torch.cat([t.outs, out]), t.one)
+    kind = _kind(t, out)
     if not kind and callable(output) and _makes_probs(output, (3,1) if t.one else (3,*t.n_out)): return 'sigmoid'
-    msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
-    if looks and not kind and not callable(output): raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
+    _check_kind(t, out, output)
     return kind
 
 def _probs(model, x, targets, bs=256, output=None):

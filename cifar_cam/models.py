@@ -430,17 +430,32 @@ def find_logits(
     return first(parts.values())
 
 # %% ../nbs/05_models.ipynb #c40e5c40
+_passed = ('View|UnsafeView|Reshape|Squeeze|Unsqueeze|Select|Slice|Split|Unbind|Index|IndexSelect|Gather|Permute|T|Transpose|Expand|Clone|ToCopy|'
+           'Clamp|NanToNum|Mean|Max|Amax|Stack|Cat')
+_steps = {'Sigmoid|Hardsigmoid': 'sigmoid', 'Softmax': 'softmax', 'LogSoftmax|LogSigmoid': 'logarithm', 'Addmm|Mm|Convolution|Logit': 'logits'}
+
+def _made_by(o):
+    "What made the numbers `o`, as the last step of their graph has it: 'sigmoid', 'softmax', 'logarithm', 'logits', or '' if that is not known"
+    def kind(f):
+        if not re.fullmatch(rf'({_passed})Backward\d', f.name()):
+            return first(k for steps,k in _steps.items() if re.fullmatch(rf'({steps})Backward\d', f.name())) or ''
+        kinds = {kind(g) for g,_ in f.next_functions if g}
+        return kinds.pop() if len(kinds)==1 else ''
+    return kind(o.grad_fn) if o.grad_fn else ''
+
 class Given:
     "How a model's output became logits: `one` if it was a single number, which stands for two classes"
     one = False
+    probability = False   # that single number is one
+    made_by = ''   # what `_made_by` says of the last output that had a graph
     shape = None   # of what is wanted for each picture; None: any
     pairs = False   # a single picture goes through twice, as for a model that drops the axis of one picture
     def __call__(self, o, n=None):
         if not isinstance(o, torch.Tensor): raise ValueError(f'the logits are a {type(o).__name__}, no tensor: choose them with `output=`')
         gives = f'the model gives {_dims(o.shape) or "one number"} for {n} picture{"s"*(n!=1)}'
         if o.ndim==1: o = o[:,None]
-        self.one = o.ndim==2 and o.shape[1]==1
-        if self.one: o = torch.cat([-o,o], 1)
+        self.one,self.made_by = o.ndim==2 and o.shape[1]==1,_made_by(o) or self.made_by
+        if self.one: o = torch.cat([1-o if self.probability else -o,o], 1)
         msg = f'{gives}, where another number of them had {_dims(self.shape or ())} each: expected logits, pictures x classes'
         if self.shape is not None and o.shape!=(n,*self.shape): raise ValueError(msg)
         return o

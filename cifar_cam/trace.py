@@ -41,6 +41,7 @@ class Ran:
     changed:bool=False # By what follows, in place
     wide:bool=False # Gradient arrives at more than one place, whatever the order of its axes
     arrives:dict=field(default_factory=dict) # By axes, the cells where gradient arrives
+    leans:dict=field(default_factory=dict) # By axes, how much of the gradient is left in its mean over places, as a share
     blank:float=0 # Share of rows or columns at the edges, behind channels, that are the same for another picture
     answers:dict=field(default_factory=dict) # By axes, how much the cells answer to each patch that is exchanged
     blind:tuple=() # Is it the same if the first rows, first columns, last rows, last columns of the picture are exchanged?
@@ -129,12 +130,19 @@ def _end(self:Trace, name, module, inp, out):
     if start: return out.clone()
 
 # %% ../nbs/13_trace.ipynb #60c2a725
+def _leans(g, channel):
+    "How much of the gradient `g` of a picture is left in its mean over places, as a share"
+    off = [i for i in range(g.ndim) if i!=channel]
+    return (g.mean(off).abs().sum()/g.abs().mean(off).sum()).item()
+
 @patch
 def _arrive(self:Trace, r, grad):
     "A gradient has arrived: at which cells?"
     if grad is None: return   # a step that has no way back
     hit = grad!=0
-    if r.shape[:1]==(3,): r.arrives = {k: hit[0].any(_channel[k]-1).cpu().numpy() for k in _axes(grad.ndim)}
+    if r.shape[:1]==(3,):
+        r.arrives = {k: hit[0].any(_channel[k]-1).cpu().numpy() for k in _axes(grad.ndim)}
+        r.leans = {k: _leans(grad[0], _channel[k]-1) for k in r.arrives}
     if r.arrives: r.wide = min(v.sum() for v in r.arrives.values())>1
     elif grad.ndim>2: r.wide = sum(hit.transpose(0, i).flatten(1).any(1).sum()>1 for i in range(hit.ndim))>1
 
@@ -161,7 +169,7 @@ def _forward_and_back(self:Trace, model):
         if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
         raise ValueError(f'{self._no_gradient} ({str(e).splitlines()[0]})') from e
     self.mixes = grad is not None and bool(grad[1:].nan_to_num().any())   # does one picture's output depend on another picture?
-    self.random = not _same_again(*self.outs[:3])
+    self.random = not _same_again(*torch.nan_to_num(self.outs, 0, 0, 0))   # a class that is ruled out has -inf
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())
     del self.versions,self.kept
 
@@ -189,7 +197,7 @@ def _note_parts(self:Trace, model):
     self.n_prefix = getattr(model, 'num_prefix_tokens', 1 if has_class else None)
     self.tokens = {r.shape[1] for r in self.ran.values() if len(r.shape)==3}   # numbers of them
     self.convs = [k for k,m in named.items() if _has_matrix(m, 4)]
-    self.found,self.fit,self.later,self.off = {},{},{},{}
+    self.found,self.fit,self.later,self.off,self.cancelled = {},{},{},{},{}
 
 # %% ../nbs/13_trace.ipynb #75c16b8d
 @dataclass(frozen=True)
@@ -384,13 +392,41 @@ def _reached(self:Trace, name):
     hit,g = self.ran[name].arrives,self._read(name)
     return not self.arrived or bool(hit) and g.cells(hit[g.axes]).sum()>1
 
+# %% ../nbs/13_trace.ipynb #8e5a174b
+@patch
+def cancels(self:Trace,
+    name, # Of a layer
+    grid=None # Makes a grid of its output; None: found
+) -> bool:
+    "Whether the gradients in each channel of a layer add up to nothing but rounding, as where what follows ignores a constant"
+    r,grid = self.ran[name],grid or self._read(name)
+    if min(r.leans.values(), default=1)>.01 or grid is None: return False
+    if name not in self.cancelled:
+        xs = torch.cat([self.x, self.noise, self.x])
+        with torch.enable_grad(), _state_kept(self.model), caught({name: self.model.get_submodule(name)}) as outs:
+            out = find_logits(self.model(xs))[0]
+            score = (out*torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).to(out)).sum()
+            gs = [torch.autograd.grad(k*score, outs[name], retain_graph=True)[0]/k for k in (1,3)]   # which rounds otherwise
+        one,other = [grid(g)[0].mean((1,2)) for g in gs]
+        self.cancelled[name] = bool(gs[0].any()) and bool(one.abs().sum() <= 30*(one-other).abs().sum())
+    return self.cancelled[name]
+
+# %% ../nbs/13_trace.ipynb #451c7f9e
 @patch
 def fits(self:Trace,
     name # Of a layer
 ) -> bool:
     "Whether a map can be drawn at a layer, and has something to show"
-    if name not in self.fit: self.fit[name] = not self.ran[name].same and not self._why_not(name) and self._reached(name)
+    def fit(): return not self.ran[name].same and not self._why_not(name) and self._reached(name) and not self.cancels(name)
+    if name not in self.fit: self.fit[name] = fit()
     return self.fit[name]
+
+@patch
+def _why_unfit(self:Trace, name):
+    "Why a layer is none to look at, in words"
+    flat = 'has gradients that add up to nothing in each channel, as before a softmax over places: name it, with a method such as hirescam'
+    why = self._why_not(name)
+    return why.partition(': choose')[0] if why else flat if self.cancels(name) else 'gets no gradient at its places'
 
 # %% ../nbs/13_trace.ipynb #d6e62728
 @patch
@@ -486,7 +522,7 @@ def _nothing(self:Trace):
     if not self.parts['']: return closed
     last,whys = sorted(self.ran.values(), key=lambda r: -r.end),{}
     for r in last:
-        why = (self._why_not(r.name) or 'gets no gradient at its places').partition(': choose')[0]
+        why = self._why_unfit(r.name)
         if r.name: whys.setdefault(re.sub(r'[\dx ]+', ' ', why), f'{r.name!r} {why}')   # the last of each kind
     return f'no layer of {self.kind} can be mapped: {"; ".join(list(whys.values())[:4])}'
 
@@ -526,7 +562,7 @@ def _check_late(self:Trace, name):
     late = max([r for r in self.ran.values() if r.wide] or [self.ran[name]], key=lambda r: r.end).name
     if name not in self.later: self.later[name] = self._loose_after(name)
     until,most = self._weights_until(name),self._weights_until(late)+self.later[name]
-    why = (self._why_not(late) or 'gets no gradient at its places').partition(': choose')[0]
+    why = self._why_unfit(late)
     where = f'{self.kind} uses weights that are in none of its layers' if self.later[name] else f'{late!r} {why}'
     msg = f'the last layer that can be mapped is {name!r}, and {1-until/max(most, 1):.0%} of the weights come after it, where {where}'
     if until<.5*most: raise ValueError(f'{msg}: name the layer that is meant, with `reshape` if need be')
@@ -568,17 +604,40 @@ def _fresh_trace(model, x):
         only = f'{type(model).__name__} takes no other number of pictures than {len(x)}'
         raise ValueError(f'{only}, as if it were exported: give the nn.Module that it was made from') from None
 
+_squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
+
+@patch
+def came_from(self:Trace,
+    kind # Of probabilities: 'softmax', 'log-softmax' or 'sigmoid'
+) -> list: # Names
+    "Modules that gave what the model's probabilities were made of, the last one last"
+    outs = self.outs[:,1:] if self.one else self.outs
+    def same(p): return p[:,-outs.shape[1]:].shape==outs.shape and torch.allclose(p[:,-outs.shape[1]:], outs, atol=1e-6)
+    return [k for k,o in self.raws.items() if same(_squashes[kind](o))]
+
+@patch
+def _note_given(self:Trace, given):
+    "How the output became logits: `one` logit or probability that stands for two classes?"
+    self.one,self.made_by = given.one,given.made_by
+    self.probability = self.one and (self.made_by in ('softmax','sigmoid') or self.made_by!='logits' and bool(self.came_from('sigmoid')))
+    if self.probability: self.outs[:,0] = 1-self.outs[:,1]
+
 def _trace_of(model, x, output=None, given=None):
     "The trace of `model`, `untouched` and `giving_logits`, for pictures of the size of `x`"
+    t = _known_trace(model, x, output, given or Given())
+    if given: given.probability = t.probability
+    return t
+
+def _known_trace(model, x, output, given):
     its,before = _traces.setdefault(model, SimpleNamespace(known={}, moving=set())),_plain(model)   # `moving`: by being run
     def still(): return frozenset(o for o in _plain(model).items() if o[0] not in its.moving)
     def key(): return tuple(x.shape[1:]),str(x.dtype),output,_held(model),still()
     if (k := key()) in its.known: return its.known[k]
     t = _fresh_trace(model, x)
-    t.one = given is not None and given.one   # one logit stands for two classes
+    t._note_given(given)
     its.moving |= {k for k,v in _plain(model).items() if k not in before or before[k]!=v}
     if len(its.known)>20: its.known.clear()   # such as by a new function as `output` in each call
-    if t.arrived and t.outs.isfinite().all(): its.known[key()] = t
+    if t.arrived and not t.outs.isnan().any(): its.known[key()] = t
     return t
 
 # %% ../nbs/13_trace.ipynb #99e38838
