@@ -454,8 +454,9 @@ def _kind(t, logits):
 def _check_kind(t, logits, output=None):
     "`ValueError` if what a model gives may be probabilities, and nobody can say"
     msg = 'the model gives numbers from 0 to 1, and no sigmoid is seen that makes them: say what they are'
-    unclear = _squashed(torch.cat([t.outs, logits]), t.one, 1 if t.one else 8) and not _kind(t, logits) and t.made_by!='logits' and not callable(output)
-    if unclear: raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
+    if t.made_by=='logits' or callable(output) or _kind(t, logits): return
+    squashed = _squashed(torch.cat([t.outs, logits]), t.one, 1 if t.one else 8)
+    if squashed: raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
 
 def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"

@@ -430,12 +430,13 @@ def find_logits(
     return first(parts.values())
 
 # %% ../nbs/05_models.ipynb #c40e5c40
-_passed = ('View|UnsafeView|Reshape|Squeeze|Unsqueeze|Select|Slice|Split|Unbind|Index|IndexSelect|Gather|Permute|T|Transpose|Expand|Clone|ToCopy|'
-           'Clamp|NanToNum|Mean|Max|Amax|Stack|Cat')
-_steps = {'Sigmoid|Hardsigmoid': 'sigmoid', 'Softmax': 'softmax', 'LogSoftmax|LogSigmoid': 'logarithm', 'Addmm|Mm|Convolution|Logit': 'logits'}
+_passed = ('View|UnsafeView|Reshape|Squeeze|Unsqueeze|Select|Slice|Split|Unbind|Index|IndexSelect|Gather|Permute|T|Transpose|Expand|'
+           'Clone|ToCopy|Clamp|NanToNum|Mean|Max|Amax|Stack|Cat')
+_steps = {'Sigmoid|Hardsigmoid': 'sigmoid', 'Softmax': 'softmax', 'LogSoftmax|LogSigmoid': 'logarithm',
+          'Addmm|Mm|Convolution|Logit': 'logits'}
 
 def _made_by(o):
-    "What made the numbers `o`, as the last step of their graph has it: 'sigmoid', 'softmax', 'logarithm', 'logits', or '' if that is not known"
+    "What made the numbers `o`, by the last step of their graph: 'sigmoid', 'softmax', 'logarithm', 'logits'; '' if that is not known"
     def kind(f):
         if not re.fullmatch(rf'({_passed})Backward\d', f.name()):
             return first(k for steps,k in _steps.items() if re.fullmatch(rf'({steps})Backward\d', f.name())) or ''
@@ -443,6 +444,7 @@ def _made_by(o):
         return kinds.pop() if len(kinds)==1 else ''
     return kind(o.grad_fn) if o.grad_fn else ''
 
+# %% ../nbs/05_models.ipynb #b53c6f07
 class Given:
     "How a model's output became logits: `one` if it was a single number, which stands for two classes"
     one = False

@@ -146,6 +146,7 @@ def _arrive(self:Trace, r, grad):
     if r.arrives: r.wide = min(v.sum() for v in r.arrives.values())>1
     elif grad.ndim>2: r.wide = sum(hit.transpose(0, i).flatten(1).any(1).sum()>1 for i in range(hit.ndim))>1
 
+# %% ../nbs/13_trace.ipynb #e7746bcc
 @patch
 def _forward_and_back(self:Trace, model):
     "Run `model`, and take the gradient of its logits, all of them at once"
@@ -407,8 +408,8 @@ def cancels(self:Trace,
             out = find_logits(self.model(xs))[0]
             score = (out*torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).to(out)).sum()
             gs = [torch.autograd.grad(k*score, outs[name], retain_graph=True)[0]/k for k in (1,3)]   # which rounds otherwise
-        one,other = [grid(g)[0].mean((1,2)) for g in gs]
-        self.cancelled[name] = bool(gs[0].any()) and bool(one.abs().sum() <= 30*(one-other).abs().sum())
+        at,(one,other) = grid(gs[0])[0],[grid(g)[0].mean((1,2)) for g in gs]
+        self.cancelled[name] = bool(at.any()) and bool(one.abs().sum() <= 30*(one-other).abs().sum())
     return self.cancelled[name]
 
 # %% ../nbs/13_trace.ipynb #451c7f9e
@@ -425,8 +426,8 @@ def fits(self:Trace,
 def _why_unfit(self:Trace, name):
     "Why a layer is none to look at, in words"
     flat = 'has gradients that add up to nothing in each channel, as before a softmax over places: name it, with a method such as hirescam'
-    why = self._why_not(name)
-    return why.partition(': choose')[0] if why else flat if self.cancels(name) else 'gets no gradient at its places'
+    if why := self._why_not(name): return why.partition(': choose')[0]
+    return flat if self.cancels(name) else 'gets no gradient at its places'
 
 # %% ../nbs/13_trace.ipynb #d6e62728
 @patch
@@ -604,6 +605,7 @@ def _fresh_trace(model, x):
         only = f'{type(model).__name__} takes no other number of pictures than {len(x)}'
         raise ValueError(f'{only}, as if it were exported: give the nn.Module that it was made from') from None
 
+# %% ../nbs/13_trace.ipynb #f398287e
 _squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
 
 @patch

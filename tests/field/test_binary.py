@@ -47,8 +47,9 @@ class Probability(nn.Module):
         self.net,self.how = Net(n_out),how
     def forward(self, x): return self.how(self.net(x))
 
-WAYS = dict(sigmoid=torch.sigmoid, module=nn.Sigmoid(), squeezed=lambda o: o.squeeze(1).sigmoid(), clamped=lambda o: o.sigmoid().clamp(1e-6, 1-1e-6),
-            functional=lambda o: F.linear(o, torch.ones(1, 1)).sigmoid(), mean=lambda o: torch.stack([o.sigmoid(),(2*o).sigmoid()]).mean(0))
+WAYS = dict(sigmoid=torch.sigmoid, module=nn.Sigmoid(), squeezed=lambda o: o.squeeze(1).sigmoid(),
+            clamped=lambda o: o.sigmoid().clamp(1e-6, 1-1e-6), functional=lambda o: F.linear(o, torch.ones(1, 1)).sigmoid(),
+            mean=lambda o: torch.stack([o.sigmoid(),(2*o).sigmoid()]).mean(0))
 
 def centred(net, x):
     "`net`, such that half of the pictures are likelier to be of class 1"

@@ -54,7 +54,8 @@ CASES = [(made(Attention), 'score'), (made(Attention, 100.), 'score'), (made(Sco
 @pytest.mark.parametrize('method', ['gradcam','finercam','shapleycam'])
 def test_rounding_is_no_map(net, layer, method):
     assert layer not in usable_layers(net, pics()) and cam(net, pics()).layers!=[layer]
-    with pytest.raises(ValueError, match=f"layer '{layer}' has gradients that add up to nothing.*hirescam"): cam(net, pics(), layers=layer, method=method)
+    with pytest.raises(ValueError, match=f"layer '{layer}' has gradients that add up to nothing.*hirescam"):
+        cam(net, pics(), layers=layer, method=method)
 
 @pytest.mark.parametrize('net, layer', CASES)
 def test_other_methods_have_something_to_show(net, layer):
@@ -63,7 +64,8 @@ def test_other_methods_have_something_to_show(net, layer):
     g, = torch.autograd.grad(logits.max(1).values.sum(), outs)
     is_map(cam(net, x, layers=layer, method='hirescam'), (g*outs[0].detach()).sum(1))
 
-@pytest.mark.parametrize('net, layer', [(made(Attention), 'value'), (made(Normed, nn.GroupNorm(12, 12)), 'norm'), (made(Normed, nn.BatchNorm2d(12)), 'c'),
+@pytest.mark.parametrize('net, layer', [
+    (made(Attention), 'value'), (made(Normed, nn.GroupNorm(12, 12)), 'norm'), (made(Normed, nn.BatchNorm2d(12)), 'c'),
     (made(Normed, nn.GroupNorm(1, 12)), 'c'), (made(Normed, nn.InstanceNorm2d(12)), 'a'), (made(Plain), 'one')])
 def test_a_small_mean_is_one(net, layer):
     x = pics()
