@@ -202,11 +202,15 @@ class _Ablation(pgc.AblationLayer):
         super().__call__(None)
         return self.out
 
+# %% ../nbs/15_cam.ipynb #12b68690
+_averaging = pgc.GradCAM,pgc.GradCAMPlusPlus,pgc.XGradCAM
+
 class _OnePass:
     "A class of grad-cam's with all layers in one pass, kept apart"
     finer = False   # the class against those next to it
     one = False   # what the model gives of a picture is one number
     plain = True   # a weighted sum over channels
+    unsure = 0   # for each map, how much of it may be rounding
     def __init__(self, model, layers, grids, changed):
         store_attr('layers,grids,changed')
         super().__init__(model, list(layers.values()))
@@ -217,7 +221,9 @@ class _OnePass:
     def get_cam_image(self, x, layer, targets, acts, grads, eigen_smooth=False):
         "The weighted sum as a matrix product, which makes no weighted copy of the activations"
         if eigen_smooth or not self.plain: return super().get_cam_image(x, layer, targets, acts, grads, eigen_smooth)
-        w = torch.from_numpy(np.float32(self.get_cam_weights(x, layer, targets, acts, grads)))
+        w = np.float32(self.get_cam_weights(x, layer, targets, acts, grads))
+        if isinstance(self, _averaging): self.unsure = self._how_unsure(w, x, layer, targets, acts, grads)
+        w = torch.from_numpy(w)
         a = acts.detach().cpu() if isinstance(acts, torch.Tensor) else torch.from_numpy(acts)
         return (w[:,None]@a.flatten(2)).view(len(a), *a.shape[2:]).numpy()
 
@@ -258,8 +264,8 @@ def _check_sums(k, act):
     if (nothing.mean(1)>.5).any(): raise ValueError(msg)
 
 @patch
-def _unsure(self:_OnePass, w, *args):
-    "For each map how much is due to changes of a hundred-thousandth; `w` are the weights of its channels, `args` those they were made of"
+def _how_unsure(self:_OnePass, w, *args):
+    "For each map, what changes of a hundred-thousandth do to it; `w` are the weights of its channels, `args` what they were made of"
     *rest,act,grad = args
     some = self.get_cam_weights(*rest, *[o+np.float32(1e-5)*np.abs(o) for o in (act,grad)])
     return (np.abs(some-w)*np.abs(act).max((2,3))).sum(1)
@@ -268,15 +274,12 @@ def _unsure(self:_OnePass, w, *args):
 def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
     "The maps of layer `k`, and their floors"
     if isinstance(self, pgc.AblationCAM): self.ablation_layer = _Ablation(_channel_axis(self.grids[k], (3,*act.shape[1:])))
-    out,floor = act,0
+    out,self.unsure = act,0
     if self.detach: act,grad = self._as_grid(k, act),self._as_grid(k, grad)
     else: grad = grad+0*act   # a first derivative that is constant has a second one, of 0
     if isinstance(self, pgc.XGradCAM): _check_sums(k, act)
-    if isinstance(self, (pgc.GradCAM,pgc.GradCAMPlusPlus,pgc.XGradCAM)) and not eigen_smooth:
-        args = x,self.layers[k],fs,act,grad
-        floor = self._unsure(self.get_cam_weights(*args), *args)
     maps = np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
-    return maps,np.maximum(floor, _floor(maps, out))
+    return maps,np.maximum(self.unsure, _floor(maps, out))
 
 # %% ../nbs/15_cam.ipynb #976c4ca8
 @patch
@@ -412,7 +415,7 @@ def _check_network(cls, n_out, grids):
 
 def _check_means(cls, t, found, grids):
     "`ValueError` if a method weighs channels by mean gradients which add up to nothing at one of the layers"
-    if not issubclass(cls, (pgc.GradCAM,pgc.FinerCAM,pgc.ShapleyCAM)): return
+    if not issubclass(cls, (pgc.FinerCAM,pgc.ShapleyCAM)) and cls.get_cam_weights is not pgc.GradCAM.get_cam_weights: return
     for k,m in found.items():
         why = (f'layer {k!r} has gradients that add up to nothing in each channel, as before a softmax over places or InstanceNorm: '
                f'what {cls.__name__} weighs by is rounding; choose another layer, or a method such as hirescam')
@@ -468,6 +471,7 @@ def _note_squashed(t, logits):
     warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
     return f'of probabilities ({kind}), not of logits'
 
+# %% ../nbs/15_cam.ipynb #98f95ee8
 def _note(t, logits):
     "What has to be said of the maps of a model that is not as others are, with a warning"
     random = f'{t.kind} gives other logits for the same picture, as with dropout that is always on: its maps are of one random pass'

@@ -256,3 +256,20 @@ class Casts(Plain):
 @pytest.mark.parametrize('cls, output, why', [(Two,None,"'y', and the model is called with pictures alone"),
     (Casts,None,'half precision meets float32'), (Plain,['a'],"output is ['a']: give a name, an index, or a function")])
 def test_what_can_not_be_run(cls, output, why): assert why in refused(made(cls), pics(), output=output)
+
+def ruled_out(y): return y.masked_fill(torch.tensor([True,False,False,False]), -torch.inf)
+
+@pytest.mark.parametrize('method', ['gradcam','hirescam','eigencam','finercam','scorecam','ablationcam','fullgrad','shapleycam'])
+def test_classes_that_are_ruled_out(method):
+    "Logits of -inf, as of classes that can't be: the maps of others are as they were"
+    net,x = made(Gives, ruled_out),pics(4)
+    maps,same = cam(net, x, 2, method=method),cam(net.net, x, 2, method=method)
+    assert 'nonfinite' not in maps.status[maps.layers[0]] and not maps.note
+    if method not in ('finercam','ablationcam','scorecam'):
+        torch.testing.assert_close(*(torch.from_numpy(o[o.layers[0]]) for o in (maps,same)))
+    assert 0 not in cam(net, x, method=method).targets
+
+def test_a_class_that_is_ruled_out():
+    net = made(Gives, ruled_out)
+    assert set(cam(net, pics(), 0).status['net.three'])=={'nonfinite'}
+    assert set(cam(made(Gives, lambda y: y*torch.nan), pics(), 1).status['net.three'])=={'nonfinite'}
