@@ -7,6 +7,7 @@ __all__ = ['unpack']
 GB = 2**30
 limit,ratio = GB,20   # an archive may hold this many bytes, or as many times its own size
 most,longest,block = 2_000_000,1024,2**20   # members; characters of a path; bytes that are copied at a time
+_others = {b"7z\xbc\xaf'\x1c": '.7z', b'Rar!': '.rar', b'\x28\xb5\x2f\xfd': '.zst'}   # by how they begin
 _openers = [(b'\x1f\x8b', gzip.open), (b'BZh', bz2.open), (b'\xfd7zXZ', lzma.open)]
 
 class Refused(ValueError):
@@ -31,7 +32,8 @@ def _end(arch): return max(limit, ratio*arch.stat().st_size)
 def _parts(name):
     "The parts of a member's path, checked; none for what is left out, as files and folders whose names begin with a dot"
     parts = [o for o in name.split('/') if o not in ('','.')]
-    out = '..' in re.split(r'[/\\]', name) or re.search(r'\0|^[/\\]|^\w:', name)
+    drive = r'^\w:' if os.name=='nt' else r'^\w:[/\\]'
+    out = '..' in re.split(r'[/\\]', name) or re.search(rf'\0|^[/\\]|{drive}', name)
     if out: raise Refused(f'{name!r} leads out of its folder')
     if '\\' in name: raise Refused(f'{name!r} has a backslash, as if between folders: pack it again, with / between them')
     long = len(name)>longest or any(len(os.fsencode(o))>255 for o in parts)
@@ -101,6 +103,9 @@ def unpack(
 ):
     "Unpack the regular files in `arch` into the folder `dest`; `ValueError` if it is not complete, or not to be trusted"
     arch = Path(arch)
+    other = next((kind for magic,kind in _others.items() if _begins(arch, magic)), '')
+    msg = f'{arch} is packed as {other}, which is not read here: unpack it yourself and give the folder, or pack it as .zip'
+    if other: raise ValueError(msg)
     try:
         members = _zip if _begins(arch, b'PK') else _tar
         _measure(arch, members(arch), dest)

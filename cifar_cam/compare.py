@@ -17,6 +17,7 @@ from .choices import page_file
 from .progress import tell, watched
 from .imports import *
 from .files import *
+from .files import _so_many
 from .models import *
 from .checkpoint import _checksum
 from .checkpoint import versions
@@ -231,7 +232,7 @@ def _told(r, holm=False):
 # %% ../nbs/22_compare.ipynb #4abf931a
 def _verdict(t, r, first_, name, holm=False, same=False):
     "What is known of the run `name`, whose results are `r`, against the first one, in a line"
-    counts = f'{int(r.repaired):,} mistakes repaired, {int(r.new):,} new, {int(r.common):,} common'
+    counts = f'{_so_many(int(r.repaired), "mistake")} repaired, {int(r.new):,} new, {int(r.common):,} common'
     p = _p_text(r.p_holm)+' by Holm' if holm else _p_text(r.p)
     alike = (t[f'predicted_{first_}']==t[f'predicted_{name}']).all()
     who = f'{name} is the same network as {first_}: both' if same else f'{name} and {first_}'
@@ -397,7 +398,7 @@ def _settings(record, n=0):
     its = {k: v for k,v in record.items() if v is not None and k not in _not_settings}
     put,fits = its.get('data', {}).get('labels_used'),its.pop('fits', [])
     if put: its['data'] = its['data'] | dict(labels_used=f'{_labels_words(put)}; fingerprint {put.get("fingerprint")}')
-    if n and fits: its['fits'] = '; '.join(f'{o.get("function")}, {o.get("epochs_done")} epochs' for o in fits)
+    if n and fits: its['fits'] = '; '.join(f'{o.get("function")}, {_so_many(o.get("epochs_done") or 0, "epoch")}' for o in fits)
     for i,o in enumerate(fits[:n], 1): its[f'fits.{i}'] = {k: v for k,v in o.items() if k not in _how_it_went}
     return _flat(its)
 

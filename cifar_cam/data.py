@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from PIL import ImageOps
 from .imports import *
 from .files import *
-from .files import _read
+from .files import _read, _so_many
 from .progress import watched
 from .layouts import *
 from .layouts import _a_pct, _a_resize
@@ -115,11 +115,13 @@ def _check_deep(*bits):
     "Say, once a set, that pictures are taken for 12 bits; `ValueError` if it can't be so, in one or among all"
     sets = [Counter(o.tolist()) for o in bits]
     for deep in *sets,sum(sets, Counter()):
-        msg = (f'of the 16-bit pictures, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, '
+        msg = (f'of the pictures of more than 8 bits, {deep[12]:,} have no value above 4,095, as if they were of 12 bits, '
                f'and {deep[16]:,} have: nobody can say what is white; save all with 8 bits')
         if deep[12] and deep[16]: raise ValueError(msg)
-    for n in [o[12] for o in sets if o[12]]: warn(f'{n:,} 16-bit pictures with no value above 4,095 are read as of 12 bits')
+    few = 'of more than 8 bits with no value above 4,095 are read as of 12 bits'
+    for n in [o[12] for o in sets if o[12]]: warn(f'{_so_many(n, "picture")} {few}')
 
+# %% ../nbs/04_data.ipynb #2a9690da
 _a_list_of_files = partial(are, ok=is_path),'a list of the paths of pictures'
 
 def read_images(

@@ -30,6 +30,8 @@ def short_repr(
     text = ' '.join(repr(o).split())
     return text if len(text)<=100 else text[:99]+'…'
 
+def _so_many(n, word): return f'{n:,} {word}' + ('' if n==1 else 's')
+
 def check_value(
     name:str, # Of the argument, for the message
     value, # What was given
@@ -204,7 +206,7 @@ def _read(fn):
 
 def _told(im):
     "The picture `im`; if it was read as one of 12 bits, that is said"
-    if im.info.get('bits')==12: warn('a 16-bit picture with no value above 4,095 is read as one of 12 bits')
+    if im.info.get('bits')==12: warn('a picture of more than 8 bits with no value above 4,095 is read as one of 12 bits')
     return im
 
 def load_rgb(

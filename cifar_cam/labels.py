@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from .imports import *
 from .choices import nearest
 from .files import *
-from .files import _is_picture
+from .files import _is_picture, _so_many
 from .layouts import *
 from .layouts import _below, _check_classes, _clean, _csv_rows, _to_csv, _typed
 
@@ -250,8 +250,6 @@ def _check_left(before, after, what):
 # %% ../nbs/02_labels.ipynb #b394ed24
 def _counts(sets, names): return {o: sets.count(o) for o in names if o in sets}
 
-def _of(n, word): return f'{n:,} {word}' + 's'*(n!=1)
-
 def _record(its, what, n_rows, found, new):
     "What goes into config.json of the pictures `its` that a table has rows of"
     sha,done = hashlib.sha256(),[o for o in its if o['done']!='right']
@@ -266,7 +264,7 @@ def _labels_words(record):
     "What was done to the labels, in words; nothing, if there is no record"
     if not record: return ''
     changed,left,right = (sum(record[k].values()) for k in ('changed','left_out','right'))
-    res = f'{Path(record["file"]).name}: {_of(changed, "label")} changed, {_of(left, "picture")} left out, {right:,} found right'
+    res = f'{Path(record["file"]).name}: {_so_many(changed, "label")} changed, {_so_many(left, "picture")} left out, {right:,} found right'
     if record['not_taken']: res += f', {record["not_taken"]:,} of pictures that were not taken'
     if record['new_classes']: res += f', new classes {", ".join(map(str, record["new_classes"]))}'
     other = Counter(record['changed']) + Counter(record['left_out'])

@@ -59,6 +59,26 @@ def _check_labels(labels, where):
 
 _set_words = dict(train='train', valid='valid', val='valid', validation='valid', test='test')
 
+def _is_valid(o):
+    "What fastai's column `is_valid` says, which may be text; None if that is neither True nor False"
+    return dict(true=True, false=False).get(str(o).lower(), {'1': True, '0': False, '1.0': True, '0.0': False}.get(str(o)))
+
+def _split_of(cols, where, what):
+    "'train', 'valid' or 'test' for each row, by the column split or fastai's is_valid; None if there is neither"
+    if 'is_valid' in cols:
+        if 'split' in cols: raise ValueError(f'{what} has the columns split and is_valid: leave one of them out')
+        says = [_is_valid(_clean(o)) for o in cols['is_valid']]
+        if None in says:
+            i = says.index(None)
+            raise ValueError(f'{where(i)} has is_valid {short_repr(cols["is_valid"][i])}: give True or False')
+        return ['valid' if o else 'train' for o in says]
+    if 'split' in cols: return _sets_of(cols['split'], where)
+    def are_sets(k):
+        words = {_set_words.get(str(_clean(o)).lower()) for o in cols[k]}
+        return None not in words and 'train' in words and len(words)>1
+    named = first(k for k in cols if k not in ('file','label') and are_sets(k))
+    if named: raise ValueError(f'{what} has no column split, and its column {named!r} names sets: call it split, or leave it out')
+
 def _sets_of(splits, where):
     "'train', 'valid' or 'test' for each word of a column"
     words = [str(_clean(o)).lower() for o in splits]
@@ -76,11 +96,11 @@ def _csv_rows(fn):
     try: return [(rows.line_num,o) for o in rows if any(map(str.strip, o))]
     except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
 
-_columns = 'give the columns file, label and, where there is one, split'
+_columns = 'give the columns file, label and, where there is one, split or is_valid'
 
 def _check_twice(head, what):
     "`ValueError` for a column that is needed, and is there twice"
-    twice = first(k for k,n in Counter(head).items() if n>1 and k in ('file','label','split'))
+    twice = first(k for k,n in Counter(head).items() if n>1 and k in ('file','label','split','is_valid'))
     if twice: raise ValueError(f'{what} has two columns {twice}: {_columns}')
 
 def _read_csv(fn):
@@ -124,7 +144,7 @@ def _table(cols, base, where, what, from_text=True):
     names = [_below(f, base) if from_text else Path(os.path.normpath(o)).as_posix() for f,o in zip(files, cols['file'])]
     _check_names(names, base)
     _check_files(files, names, base, where)
-    split = _sets_of(cols['split'], where) if 'split' in cols else None
+    split = _split_of(cols, where, what)
     return pd.DataFrame(dict(file=files, label=_typed(labels) if from_text else labels, split=split, name=names))
 
 # %% ../nbs/01_layouts.ipynb #d29a2d1b
@@ -278,6 +298,9 @@ def _of_sets(path):
     classes,known = {o.name for o in _dirs(path/'train')},('train',*_valid_names)
     like = first(o for o in _dirs(path) if o.name not in known and classes.intersection(L(_dirs(o)).attrgot('name')))
     if like: raise ValueError(f'{like} has classes of {path/"train"}, and is no set by its name: call it valid or test, or move it away')
+    flat = first(path/o for o in _valid_names if (path/o).is_dir() and not _dirs(path/o) and any(map(_is_picture, (path/o).iterdir())))
+    msg = f'{flat} has pictures, and no class folders, so what they are of is not known: move it away, or give {path/"train"} alone'
+    if flat: raise ValueError(f'{msg}; a network that was trained can look at them, as by `cifar-cam look`')
     return _of_folders(path) if any((path/o).is_dir() for o in _valid_names) else _of_classes(path, path/'train', 'train')
 
 # %% ../nbs/01_layouts.ipynb #7ef8237c
@@ -370,6 +393,8 @@ def _given(data):
     if path.suffix.lower() in ('.csv','.tsv'): return _of_csv(path)
     if _is_picture(path): raise ValueError(f'{path} is one picture: give the folder of a data set; {_taken}')
     msg = f'{path} is no table that is read here: save it as CSV, or give a pandas DataFrame'
+    packed = path.suffix.lower() in ('.gz','.bz2','.xz') and Path(path.stem).suffix.lower() in ('.csv','.tsv')
+    if packed: raise ValueError(f'{path} is a table that is compressed: unpack it first, and give {path.stem}')
     if path.suffix.lower() in ('.xlsx','.xls','.ods','.parquet','.json','.jsonl','.txt','.pkl'): raise ValueError(msg)
     return _of_folder(_unpack(path, _root_of, _check_unpacked))
 
@@ -406,7 +431,7 @@ def _check_classes(found):
 
 # %% ../nbs/01_layouts.ipynb #3d3fbd42
 def find_pictures(
-    data, # A folder, a CSV or an archive (.tgz, .zip); a `DataFrame` with file, label and perhaps split; or `Pictures`
+    data, # A folder, a CSV or an archive (.tgz, .zip); a `DataFrame` with file, label and perhaps split or is_valid; or `Pictures`
     n_train:int=None, # Training pictures, spread evenly over the classes; None: all
     n_valid:int=None, # Validation pictures, likewise
     valid_pct:float=.2, # The share to hold out, where the pictures have no split

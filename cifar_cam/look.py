@@ -218,16 +218,24 @@ def _neighbours_of(learn, x, k, vocab, output=None):
     return nearest,farther,len(own['known']),partial(_pictures_at, dl)
 
 # %% ../nbs/21_look.ipynb #8156e408
+def _no_pictures(learn):
+    "Why a learner has no training pictures; nothing if it has some"
+    ds = getattr(learn.dls.train, 'dataset', ())
+    exported = 'the network came without its training pictures, which `Learner.export` leaves out'
+    return vars(learn).get('no_data', '') or (exported if hasattr(ds, '__len__') and not len(ds) else '')
+
 def _check_look(learn, k, layers, method):
     "`ValueError` if a look is asked for that can't be; gives the names of the classes"
     check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
     _check_method(cam_class(method), contrast(0, 1), layers)
     if layers is not None: find_layers(unwrap(learn), layers)
-    with suppress(FileNotFoundError), no_random(): check_labels(learn.dls.valid)   # of data that is gone, it is known that it had labels
+    with suppress(FileNotFoundError), no_random():   # of data that is gone, it is known that it had labels
+        if not _no_pictures(learn): check_labels(learn.dls.valid)
     vocab = class_names(learn.dls.valid)
     if len(vocab)<2: raise ValueError(f'there is one class, {as_text(vocab[0])}, and none to set it against')
     return vocab
 
+# %% ../nbs/21_look.ipynb #98d75e73
 @patch
 def look(self:Learner,
     files, # Paths, a folder, bytes, open files, arrays, Pillow's pictures, 'clipboard', or several of these: 1,000 pictures at most
@@ -241,7 +249,7 @@ def look(self:Learner,
     names,x,seen = read_pictures(self, files)
     probs = _classes_of(self, x, vocab, output)
     maps = _maps_of(self, x, probs, layers, method, vocab, output)
-    why,near = vars(self).get('no_data', ''),(pd.DataFrame(),None,0,None)
+    why,near = _no_pictures(self),(pd.DataFrame(),None,0,None)
     try: near = near if why else _neighbours_of(self, x, k, vocab, output)
     except FileNotFoundError as e: why = f'the training pictures are no longer there ({e})'
     nearest,farther,n,show = near

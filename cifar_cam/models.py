@@ -10,6 +10,7 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
 
 # %% ../nbs/05_models.ipynb #1f86827d
 import math, re, threading
+from collections import deque
 from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -304,25 +305,30 @@ def _frozen(model):
 _of_torch = vars(nn.Module()).keys()-{'_buffers'}   # where a module has its parts, hooks and weights
 _numbers = {int,float,bool,str,tuple,type(None)}   # most of what else it has
 
+def _own_attributes(m): return {k: o for k,o in vars(m).items() if k not in _of_torch}
+
 def _tensors_in(model):
     "The tensors that modules hold, but for weights: a dictionary or list, the key in it, and the tensor"
     for m in model.modules():
-        own = [(vars(m),k,o) for k,o in vars(m).items() if k not in _of_torch and type(o) not in _numbers]
-        for held in [o for *_,o in own if isinstance(o, (dict,list))]:
+        own = [(vars(m),k,o) for k,o in _own_attributes(m).items() if type(o) not in _numbers]
+        for held in [o for *_,o in own if isinstance(o, (dict,list,deque))]:
             own += [(held,k,o) for k,o in (held.items() if isinstance(held, dict) else enumerate(held))]
         yield from (o for o in own if isinstance(o[2], torch.Tensor))
 
 @contextmanager
 def _attributes_kept(model):
-    "What modules keep of a forward pass is afterwards as it was; what is new has no graph"
-    before = list(_tensors_in(model))
-    known = {id(o) for *_,o in before}
+    "What modules keep of a forward pass is afterwards as it was; what has a new name has no graph"
+    known = {id(o) for *_,o in _tensors_in(model)}
+    own = list(map(_own_attributes, model.modules()))
+    named = [*zip(map(vars, model.modules()), own), *((o,dict(o)) for d in own for o in d.values() if isinstance(o, dict))]
+    listed = [(o,list(o)) for d in own for o in d.values() if isinstance(o, (list,deque))]
     try: yield
     finally:
         for held,k,o in list(_tensors_in(model)):
             if o.grad_fn is not None and id(o) not in known: held[k] = o.detach()
-        for held,k,o in before:
-            if isinstance(held, dict) and k in held and held[k] is not o: held[k] = o
+        for held,was in named:
+            for k,o in was.items(): held[k] = o   # a `Counter` would add
+        for held,was in listed: held.clear(); held.extend(was)
 
 def _copied(model):
     "A copy of `model`, also where it keeps what it computed, which torch does not copy with its graph"

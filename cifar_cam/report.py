@@ -17,6 +17,7 @@ from .choices import check_of_report, file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
+from .files import _so_many
 from .labels import _labels_words
 from .learner import *
 from .run import *
@@ -302,7 +303,8 @@ def _data_words(data):
 def _training(config):
     "What the network was trained by: a recipe, or else one fit after the other"
     if config.get('recipe'): return dict(recipe=_listed(config['recipe']))
-    fits = [f"{o['function']}, {o['epochs_done']} epochs, {o['optimiser']['name']}" for o in config.get('fits', ()) if o.get('optimiser')]
+    fits = [o for o in config.get('fits', ()) if o.get('optimiser')]
+    fits = [f"{o['function']}, {_so_many(o['epochs_done'], 'epoch')}, {o['optimiser']['name']}" for o in fits]
     return dict(training='; '.join(fits))
 
 def _facts(config, today):
@@ -544,7 +546,7 @@ def explain_run(
     interp = CAMInterpretation.from_learner(run)
     how,n,mistakes = dict(layers=layers, method=method),len(interp.misclassified()),ifnone(mistakes, interp._n_shown())
     def step(words, k, do, /, *args, **kwargs):
-        if k: tell(f'{words} of {min(k, n)} mistakes'); do(*args, **how, **kwargs)
+        if k: tell(f'{words} of {_so_many(min(k, n), "mistake")}'); do(*args, **how, **kwargs)
     step('drawing the maps', k, interp.save, folder, k=k, target=target)
     step('writing the report', mistakes, interp.report, folder, mistakes, faithfulness=faithfulness, humans=humans)
     step('exporting the maps', export and n_export, interp.export, export, n_export, target=target)

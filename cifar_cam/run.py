@@ -19,7 +19,7 @@ import fastai.losses   # by now without its warnings
 from .files import *
 from .choices import check_out
 from .progress import bar_class, is_terminal
-from .files import _sha256, _valid_names
+from .files import _sha256, _so_many, _valid_names
 from .layouts import *
 from .layouts import _a_pct, _a_resize, _as_it_was, _from_split, _split_csv
 from .labels import *
@@ -264,7 +264,7 @@ def _own_file(name, config, folder, old):
     "The path of a file that only some runs have, None if this one has none; is it that of a run of an `old` version?"
     fn,own = folder/name,config.get('files')
     if own is None: return fn if old else None
-    msg = f'{fn} is not the one that was saved with the run: restore it, or give `dls=`'
+    msg = f'{fn} is not the one that was saved with the run: restore it, or, in Python, give `load_run` a `dls=`'
     if name in own and not (fn.is_file() and _sha256(fn)==own[name]): raise ValueError(msg)
     return fn if name in own else None
 
@@ -287,12 +287,12 @@ def _run_pictures(config, folder):
 
 def _run_dls(config, folder):
     "The data of a run, read again"
-    msg = f"the pictures of {folder} can't be found again, as `cifar_dls` did not read them: give them to `load_run`, as `dls=`"
+    msg = f"the pictures of {folder} can't be found again, as `cifar_dls` did not read them: in Python, give them to `load_run`, as `dls=`"
     if not config['data']: raise ValueError(msg)
     with _reading(folder/'config.json', ValueError):
         path,sha,how = _source(config['data'])
         check_value('files', config.get('files'), lambda o: o is None or isinstance(o, dict), 'checksums by name')
-    msg = f'the pictures of {folder} are no longer in {path}: put them back, or give `dls=`'
+    msg = f'the pictures of {folder} are no longer in {path}: put them back, or, in Python, give `load_run` a `dls=`'
     if not Path(path).exists(): raise FileNotFoundError(msg)
     augs,src = _run_augs(config, folder),config['data']
     how = {k: how[k] for k in ('bs','seed','size','stats')}
@@ -562,7 +562,7 @@ def _interrupted(learn, out, info):
     if _rank(): return
     if num_distrib()<2: learn.save_run(out, interrupted=True, **info)
     kept = f'what was done is in {out}, and --resume goes on' if any(out.glob('[!.]*')) else 'nothing is kept'
-    _say(f'\nstopped after {len(learn.history.epochs)} of {learn.fitted.epochs} epochs; {kept}', to_errors=True)
+    _say(f'\nstopped after {len(learn.history.epochs)} of {_so_many(learn.fitted.epochs, "epoch")}; {kept}', to_errors=True)
 
 @contextmanager
 def _in_a_line(out):
@@ -651,7 +651,7 @@ def train_run(
     set_seed(seed)
     learn = resnet_learner(dls, create_model(n_out=dls.c, dropout=r.dropout, **how), r, precision, compile=compile)
     with no_random(): check(learn)
-    _say(f'training {_called(**how)} on {len(dls.train_ds):,} pictures, {r.epochs} epochs, {learn.precision}, on {dls.device}')
+    _say(f'training {_called(**how)} on {len(dls.train_ds):,} pictures, {_so_many(r.epochs, "epoch")}, {learn.precision}, on {dls.device}')
     with _own_folder(out, _run_name(name)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 

@@ -107,6 +107,14 @@ def test_frame(home, tmp_path, monkeypatch):
     words,back = said(load_run, tmp_path/'run')
     assert not words and back.dls.source==learn.dls.source and back.dls.vocab==[False,True]
 
+@pytest.mark.parametrize('yes, no', [('True','False'), ('1','0'), ('1.0','0.0'), (True,False), (1,0), (np.True_,np.False_)])
+def test_fastai_s_column(tmp_path, yes, no):
+    "`is_valid`, as fastai's `ColSplitter` has it, in a table and in a DataFrame"
+    df = frame(tmp_path, label=list('ababab'), is_valid=[no,no,no,no,yes,yes])
+    df.to_csv(tmp_path/'t.csv', index=False)
+    for found in map(find_pictures, (df,tmp_path/'t.csv')):
+        assert found.names==('train','valid') and found.valid_pct is None and len(found.files('train'))==4 and len(found.files('valid'))==2
+
 def test_labels_stay_text(tmp_path):
     "A column of texts that look like numbers"
     small(tmp_path/'data', cat=4, dog=4)
@@ -285,6 +293,14 @@ BAD = dict(
     new_class=(lambda t: small(t, train_cat=2, train_dog=2, test_fox=2), "class 'fox'"),
     picture=(lambda t: small(t, cat=2)/'cat'/'0.png', 'is one picture'), excel=(lambda t: put(t/'t.xlsx', ''), 'save it as CSV'),
     no_archive=(lambda t: put(t/'t.tgz', 'text'), 'not a complete archive'),
+    seven=(lambda t: (t/'x.7z').write_bytes(b"7z\xbc\xaf'\x1c"+bytes(99)) and t/'x.7z', r'packed as \.7z, .*unpack it yourself'),
+    zst=(lambda t: (t/'x.tar.zst').write_bytes(b'\x28\xb5\x2f\xfd'+bytes(99)) and t/'x.tar.zst', r'packed as \.zst'),
+    gz=(lambda t: put(t/'t.csv.gz', 'x'), 'a table that is compressed: unpack it first, and give t.csv'),
+    unlabelled=(lambda t: small(t, train_cat=2, train_dog=2, test=3), 'test has pictures, and no class folders, .* or give .*train alone'),
+    set_column=(lambda t: csv_of(t, 'file,label,set\ncat/0.png,a,train\ncat/1.png,b,train\ncat/2.png,b,Test\n'),
+                "column 'set' names sets: call it"),
+    odd_valid=(lambda t: csv_of(t, 'file,label,is_valid\ncat/0.png,a,False\ncat/1.png,b,maybe\n'), "line 3 of .* has is_valid 'maybe'"),
+    both_splits=(lambda t: csv_of(t, 'file,label,is_valid,split\ncat/0.png,a,0,train\n'), 'columns split and is_valid'),
     no_rows=(lambda t: csv_of(t, 'file,label\n'), 'no rows'),
     no_label=(lambda t: csv_of(t, 'file,class\ncat/0.png,a\n'), 'no column label'),
     no_file=(lambda t: csv_of(t, 'path,label\ncat/0.png,a\n'), 'no column file'),
@@ -360,7 +376,8 @@ def test_pictures_of_12_and_16_bits(tmp_path, monkeypatch, split):
     for _ in range(2):
         with pytest.warns(UserWarning) as ws: cifar_dls(tmp_path/'dark', size=16)
         deep = [str(o.message) for o in ws if 'are read as of 12 bits' in str(o.message)]
-        assert deep==[f'{n} 16-bit pictures with no value above 4,095 are read as of 12 bits' for n in ((8,8) if split else (6,2))]
+        few = 'pictures of more than 8 bits with no value above 4,095 are read as of 12 bits'
+        assert deep==[f'{n} {few}' for n in ((8,8) if split else (6,2))]
     assert len(list((tmp_path/'fastai').rglob('*.npy')))==len(sets)
     save('mixed', 65535, 'train'); save('mixed', 3000, 'test')
     for _ in range(2):

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import ImageDataLoaders, Resize, TensorImage, get_image_files, resnet18, vision_learner
+from fastai.vision.all import ImageDataLoaders, Resize, TensorImage, get_image_files, load_learner, resnet18, vision_learner
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
 from cifar_cam.data import cifar_dls
-from cifar_cam.files import digits_path
+from cifar_cam.files import class_name, digits_path
 from cifar_cam.learner import resnet_learner
 from cifar_cam.look import look_run
 from cifar_cam.models import cifar_resnet18
@@ -162,6 +162,16 @@ def test_other_learners(tmp_path):
         learn.model.half()
         half = learn.look(fs[:2], k=3)
     assert next(learn.model.parameters()).dtype==torch.float16 and half.nearest.shape==(6,6)
+
+@pytest.mark.filterwarnings('ignore:.*load_learner')
+def test_an_exported_learner(flower, tmp_path):
+    "fastai's `export` leaves the pictures out: what is known without them is shown, and that they are missing is said"
+    fs = get_image_files(digits_path()/'test')[:40]
+    dls = ImageDataLoaders.from_path_func(tmp_path, fs, class_name, bs=8, num_workers=0, item_tfms=Resize(64), device='cpu')
+    vision_learner(dls, resnet18, pretrained=False, path=tmp_path).export()
+    seen = load_learner(tmp_path/'export.pkl').look(flower)
+    assert seen.table.prob.sum()==pytest.approx(1) and seen.maps.layers
+    assert 'not known: the network came without its training pictures' in repr(seen)
 
 def test_runs_without_their_data(run, flower):
     _,home = run

@@ -1,5 +1,6 @@
 "Networks that keep what they computed: it is afterwards as before, holds no graph, and every method has its maps"
 import copy, pytest, torch
+from collections import Counter, deque
 from fieldnets import Plain, is_map, made, pics
 from cifar_cam.all import cam, randomisation
 
@@ -44,3 +45,26 @@ def test_half_precision_and_random_weights():
     net = net.bfloat16()
     net(x.bfloat16())
     assert cam(net, x).status==cam(made(Plain).bfloat16(), x).status
+
+class Counts(Plain):
+    "How often it was called, what it saw, and a memory that is filled when it is first needed"
+    def __init__(self):
+        super().__init__()
+        self.calls,self.seen,self.recent,self.by,self.grid = 0,[],deque([], 3),Counter(all=0),None
+    def forward(self, x):
+        self.calls += 1
+        if self.grid is None: self.grid = torch.ones(x.shape[-1])
+        y = self.features(x*self.grid)
+        self.seen.append(y); self.recent.append(y); self.by['all'] += len(x)
+        return self.head(y)
+
+@pytest.mark.parametrize('method', ['gradcam','fullgrad','ablationcam','shapleycam'])
+def test_counts_and_lists_are_as_before(method):
+    net,x = made(Counts),pics()
+    for n in 0,1:
+        before = net.calls,list(net.seen),list(net.recent),net.by['all'],net.grid
+        for _ in range(3): cam(net, x, 1, method=method)
+        after = net.calls,list(net.seen),list(net.recent),net.by['all'],net.grid
+        assert before[0]==after[0]==n and before[3]==after[3] and before[4] is after[4]
+        assert all(a is b for i in (1,2) for a,b in zip(before[i], after[i], strict=True))
+        net(x)

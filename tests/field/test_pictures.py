@@ -73,7 +73,7 @@ def test_black_is_black(tmp_path):
 def test_set_of_12_bits_is_said_once(tmp_path):
     path = folder(tmp_path, make=lambda fn: saved(fn, RNG.integers(0, 4096, (8,8)).astype(np.uint16)))
     words,dls = said(cifar_dls, path, bs=2, size=8)
-    assert sum(o.startswith('4 16-bit pictures with') for o in words)==2   # once a set
+    assert sum(o.startswith('4 pictures of more than 8 bits with') for o in words)==2   # once a set
     assert .4<dls.source['stats'][0][0]<.6
 
 def test_set_of_both_is_refused(tmp_path):

@@ -179,6 +179,12 @@ def test_names_that_unix_writes_into_a_zip(home, name):
     (home/'pets.zip').write_bytes(data)
     assert (cifar10_path(home/'pets.zip')/'train'/name).is_dir()
 
+@pytest.mark.skipif(os.name=='nt', reason='a colon ends the name of a drive there')
+def test_a_colon_is_no_drive(home):
+    "A class may be called so"
+    (home/'x.tgz').write_bytes(gzip.compress(tar([(o.replace('cat', 'a: x'), b) for o,b in GOOD])))
+    assert {o.parent.name for o in get_image_files(cifar10_path(home/'x.tgz'))}=={'a: x','dog'}
+
 def test_names_of_the_code_page_in_a_zip(home):
     (home/'pets.zip').write_bytes(zipped([(k.replace('cat', 'cafx'), v) for k,v in GOOD]).replace(b'cafx', b'caf\x82'))
     assert (cifar10_path(home/'pets.zip')/'train'/'café').is_dir()
