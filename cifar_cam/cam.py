@@ -25,7 +25,7 @@ from .progress import watched
 from .docs import document
 from .files import *
 from .models import *
-from .models import _copied, _name_of
+from .models import _check_weights, _copied, _name_of
 from .classes import class_index, read_pictures
 from .trace import *
 from .trace import _trace_of, _traces
@@ -241,7 +241,7 @@ def _gradients(self:_OnePass, fs, logits, acts):
     score = sum(_number(f(o)) for f,o in zip(fs, logits))
     if not self.uses_gradients: return {}
     why = 'no gradient reaches the layers: the model switches gradients off in `forward`, or detaches'
-    if not score.requires_grad: raise ValueError(f'{why}; choose a later layer, or a method without gradients')
+    if not score.requires_grad: raise ValueError(f'{why}; choose a later layer, if there is one, or a method without gradients')
     grads = torch.autograd.grad(score, list(acts.values()), allow_unused=True, create_graph=not self.detach)
     lost = [k for k,g in zip(acts, grads) if g is None]
     msg = 'leave it out, or choose a method without gradients'
@@ -465,11 +465,14 @@ def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _kind(t, logits)
     if not kind: return ''
-    once = [k for k in t.came_from(kind) if k and t.ran[k].times==1]
+    before = t.came_from(kind)
+    seen = before or t.made_by in (kind,'logarithm')
+    what = f'probabilities ({kind})' if seen else 'numbers that add up to 1'
+    once = [k for k in before if k and t.ran[k].times==1]
     before = [k for k in once if k in t.matrices] or once
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
-    warnings.warn(f'{t.kind} ends in {kind}, so its maps are of probabilities, not of logits: for those, {way}', stacklevel=4)
-    return f'of probabilities ({kind}), not of logits'
+    warnings.warn(f'{t.kind} gives {what}, so its maps are of these, not of logits: for those, {way}', stacklevel=4)
+    return f'of {what}, not of logits'
 
 # %% ../nbs/15_cam.ipynb #98f95ee8
 def _note(t, logits):
@@ -497,6 +500,8 @@ def _unfit(model):
 @contextmanager
 def _ready(model, layers, output):
     "Model and layers for the length of the block, with gradients on, in float32, giving logits, and as it was afterwards"
+    _check_weights(model)
+    if not list(model.parameters()): raise ValueError(f'{type(model).__name__} has no weights, and grad-cam asks for some: give a network')
     full = torch.autocast(_device(model).type, enabled=False)
     with torch.inference_mode(False), torch.enable_grad(), full:
         if _unfit(model):

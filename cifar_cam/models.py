@@ -303,45 +303,68 @@ def _frozen(model):
 
 # %% ../nbs/05_models.ipynb #d2cbfa3f
 _of_torch = vars(nn.Module()).keys()-{'_buffers'}   # where a module has its parts, hooks and weights
-_numbers = {int,float,bool,str,tuple,type(None)}   # most of what else it has
+_numbers = {int,float,bool,str,type(None)}   # most of what else it has
 
 def _own_attributes(m): return {k: o for k,o in vars(m).items() if k not in _of_torch}
 
-def _tensors_in(model):
-    "The tensors that modules hold, but for weights: a dictionary or list, the key in it, and the tensor"
-    for m in model.modules():
-        own = [(vars(m),k,o) for k,o in _own_attributes(m).items() if type(o) not in _numbers]
-        for held in [o for *_,o in own if isinstance(o, (dict,list,deque))]:
-            own += [(held,k,o) for k,o in (held.items() if isinstance(held, dict) else enumerate(held))]
-        yield from (o for o in own if isinstance(o[2], torch.Tensor))
+def _inside(o, seen):
+    "Dictionaries, lists, tuples and tensors in `o`, itself too, however deep, each once"
+    if not isinstance(o, (dict,list,deque,tuple,torch.Tensor)) or id(o) in seen: return
+    seen.add(id(o))
+    yield o
+    if isinstance(o, torch.Tensor): return
+    for v in list(o.values() if isinstance(o, dict) else o):
+        if type(v) not in _numbers: yield from _inside(v, seen)
+
+def _held_by(model):
+    "What `_inside` finds in what modules have, but for weights"
+    seen = set()
+    return [o for m in model.modules() for v in _own_attributes(m).values() for o in _inside(v, seen)]
+
+def _tensors_in(model): return [o for o in _held_by(model) if isinstance(o, torch.Tensor)]
+
+# %% ../nbs/05_models.ipynb #413289c8
+def _freed(o, known):
+    "`o` without a graph, but where it is `known`: a tensor, or a tuple of them"
+    if isinstance(o, torch.Tensor): return o.detach() if o.grad_fn is not None and id(o) not in known else o
+    if not isinstance(o, tuple): return o
+    new = [_freed(v, known) for v in o]
+    if all(a is b for a,b in zip(new, o)): return o
+    return type(o)(*new) if hasattr(o, '_fields') else tuple(new)
+
+def _free(o, known):
+    "What is in a dictionary or a list has no graph, but where it is `known`"
+    if not isinstance(o, (dict,list,deque)): return
+    for k,v in list(o.items() if isinstance(o, dict) else enumerate(o)):
+        if k not in _of_torch and (new := _freed(v, known)) is not v: o[k] = new
 
 @contextmanager
 def _attributes_kept(model):
     "What modules keep of a forward pass is afterwards as it was; what has a new name has no graph"
-    known = {id(o) for *_,o in _tensors_in(model)}
-    own = list(map(_own_attributes, model.modules()))
-    named = [*zip(map(vars, model.modules()), own), *((o,dict(o)) for d in own for o in d.values() if isinstance(o, dict))]
-    listed = [(o,list(o)) for d in own for o in d.values() if isinstance(o, (list,deque))]
+    held = _held_by(model)
+    known = {id(o) for o in held if isinstance(o, torch.Tensor)}
+    named = [(vars(m),_own_attributes(m)) for m in model.modules()] + [(o,dict(o)) for o in held if isinstance(o, dict)]
+    listed = [(o,list(o)) for o in held if isinstance(o, (list,deque))]
     try: yield
     finally:
-        for held,k,o in list(_tensors_in(model)):
-            if o.grad_fn is not None and id(o) not in known: held[k] = o.detach()
+        for o in [*map(vars, model.modules()), *_held_by(model)]: _free(o, known)
         for held,was in named:
             for k,o in was.items(): held[k] = o   # a `Counter` would add
         for held,was in listed: held.clear(); held.extend(was)
 
 def _copied(model):
     "A copy of `model`, also where it keeps what it computed, which torch does not copy with its graph"
-    return deepcopy(model, {id(o): o.detach() for *_,o in _tensors_in(model) if o.grad_fn is not None})
+    return deepcopy(model, {id(o): o.detach() for o in _tensors_in(model) if o.grad_fn is not None})
 
 # %% ../nbs/05_models.ipynb #5d1c7a08
 @contextmanager
 def _right_channels(shapes):
     "`ValueError` in place of torch's error, if pictures, of the last of `shapes`, have another number of channels than the model takes"
-    half = 'in the model half precision meets float32, as if `forward` casts: maps are made in float32, so leave the cast out'
+    mixed = 'precision meets float32, as if `forward` casts: maps are made in float32, so leave the cast out'
     try: yield
     except RuntimeError as e:
-        if 'same' in str(e) and re.search('Half|BFloat16', str(e)): raise ValueError(half) from e
+        odd = 'same' in str(e) and re.search('Half|BFloat16|[Dd]ouble', str(e))
+        if odd: raise ValueError(f'in the model {"double" if odd[0].lower()=="double" else "half"} {mixed}') from e
         m = re.search(r'expected input(\[[\d, ]+\]) to have (\d+) channels', str(e))
         if not m or m[1] not in map(str, shapes): raise
         raise ValueError(f'pictures are {_dims(shapes[0])}, and the model takes n x {m[2]} x height x width: give such pictures') from e

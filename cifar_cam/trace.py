@@ -19,7 +19,7 @@ from fastcore.all import *
 from .docs import document
 from .files import check_value
 from .models import *
-from .models import _a_weight, _dims, _name_of, _own_names, _state_kept
+from .models import _a_weight, _check_weights, _dims, _name_of, _own_names, _state_kept
 
 # %% ../nbs/13_trace.ipynb #661d63c7
 _channel = dict(nchw=1, nhwc=3, nlc=2, ncl=1)   # axes of an output, by letters, and where its channels are
@@ -47,11 +47,13 @@ class Ran:
     blind:tuple=() # Is it the same if the first rows, first columns, last rows, last columns of the picture are exchanged?
 
 # %% ../nbs/13_trace.ipynb #7e8067b5
-def _picture(x):
-    "The first picture, finite, and noise of its size and range"
+def _picture(x, seed=1):
+    "The first picture, finite, and noise of its size and range; for a picture of one colour, up to 0 and 1 at least"
     x = torch.nan_to_num(x[:1].detach(), posinf=0, neginf=0)
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
-    return x,noise*max(x.std().item(), .5)+x.mean()
+    low,high = x.amin((2,3), keepdim=True),x.amax((2,3), keepdim=True)
+    if (high-low).max()<.1: low,high = low.clamp(max=0),high.clamp(min=1)
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x)
+    return x,(noise*max(x.std().item(), .5)+x.mean()).clamp(low, high)   # what a model takes may end there, as with pictures from 0 to 1
 
 def _patch_at(size, place, n=3):
     "Where the patch at `place` lies, a row and column of n x n"
@@ -165,12 +167,16 @@ def _forward_and_back(self:Trace, model):
     for r,o,v in self.kept: r.changed = o._version!=v
     self.raws = {r.name: o.detach().float().cpu() for r,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)}   # perhaps logits
     weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
-    try: grad = torch.autograd.grad((out[:1]*weigh).sum(), xs, allow_unused=True)[0] if out.requires_grad else None
+    ways = [xs, *(o for _,o,_ in self.kept if o.is_leaf and o.requires_grad)]   # to where graphs begin
+    try: grad = torch.autograd.grad((out[:1]*weigh).sum(), ways, allow_unused=True)[0] if out.requires_grad else None
     except RuntimeError as e:
         if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
         raise ValueError(f'{self._no_gradient} ({str(e).splitlines()[0]})') from e
     self.mixes = grad is not None and bool(grad[1:].nan_to_num().any())   # does one picture's output depend on another picture?
-    self.random = not _same_again(*torch.nan_to_num(self.outs, 0, 0, 0))   # a class that is ruled out has -inf
+    with torch.no_grad(): again = find_logits(model(xs.detach()))[:1].float().cpu()   # may be random once a call
+    a,b,*more = torch.nan_to_num(torch.cat([self.outs, again]), 0, 0, 0)   # a class that is ruled out has -inf
+    self.random = not all(_same_again(a, b, o) for o in more)
+    self.felt = any(r.arrives for r in self.ran.values())   # gradient came to some layer, and be it 0
     self.arrived = any(v.any() for r in self.ran.values() for v in r.arrives.values())
     del self.versions,self.kept
 
@@ -391,7 +397,8 @@ def _why_not(self:Trace, name, reshape=None):
 def _reached(self:Trace, name):
     "Whether gradient arrives at more than one place of a layer"
     hit,g = self.ran[name].arrives,self._read(name)
-    return not self.arrived or bool(hit) and g.cells(hit[g.axes]).sum()>1
+    if not self.arrived: return bool(hit) or not self.felt
+    return bool(hit) and g.cells(hit[g.axes]).sum()>1
 
 # %% ../nbs/13_trace.ipynb #8e5a174b
 @patch
@@ -653,6 +660,7 @@ def traced(
     model,want = unwrap(model),'pictures as the model takes them: floats, n x 3 x height x width'
     check_value('x', x, lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and len(o) and o.is_floating_point(), want)
     p = _a_weight(model)
+    _check_weights(model)
     full = torch.autocast(p.device.type, enabled=False)
     with torch.inference_mode(False), full, untouched(model), giving_logits(model, output) as given:
         x = x[:1].detach().as_subclass(torch.Tensor).to(p.device, p.dtype).clone()

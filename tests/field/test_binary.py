@@ -59,7 +59,7 @@ def centred(net, x):
         last.bias -= y.median() if len(last.bias)==1 else torch.stack([0*y[:,0].median(), (y[:,1]-y[:,0]).median()])
     return net.eval()
 
-@pytest.mark.filterwarnings('ignore:.*ends in')
+@pytest.mark.filterwarnings('ignore:.*gives probabilities')
 @pytest.mark.parametrize('how', WAYS.values(), ids=WAYS)
 def test_one_probability(how):
     "The likelier class is predicted, not the second whatever it is"
@@ -74,7 +74,7 @@ def test_one_probability(how):
     first,second = [cam(net, x, c) for c in (0,1)]
     torch.testing.assert_close(first[first.layers[0]], -second[second.layers[0]])
 
-@pytest.mark.filterwarnings('ignore:.*ends in')
+@pytest.mark.filterwarnings('ignore:.*gives probabilities')
 def test_one_probability_of_two():
     x = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     net = centred(Probability(lambda o: o.softmax(1)[:,1], 2), x)
@@ -107,7 +107,7 @@ def test_logits_between_0_and_1():
     nn.init.zeros_(last.weight); nn.init.constant_(last.bias, .3); last.weight.data += 1e-3
     assert cam(net, torch.randn(4, 3, 32, 32)).targets==[1]*4
 
-@pytest.mark.filterwarnings('ignore:.*ends in')
+@pytest.mark.filterwarnings('ignore:.*gives probabilities')
 def test_learner_of_probabilities():
     data = pairs([0.,1.,1.]*4)
     data.tensors = data.tensors[0],data.tensors[1].view(-1, 1)

@@ -1,6 +1,7 @@
 "Networks that keep what they computed: it is afterwards as before, holds no graph, and every method has its maps"
 import copy, pytest, torch
-from collections import Counter, deque
+from torch import nn
+from collections import Counter, deque, namedtuple
 from fieldnets import Plain, is_map, made, pics
 from cifar_cam.all import cam, randomisation
 
@@ -68,3 +69,30 @@ def test_counts_and_lists_are_as_before(method):
         assert before[0]==after[0]==n and before[3]==after[3] and before[4] is after[4]
         assert all(a is b for i in (1,2) for a,b in zip(before[i], after[i], strict=True))
         net(x)
+
+class Deep(Plain):
+    "A hidden state in a tuple, and lists and tensors in dictionaries of dictionaries"
+    def __init__(self):
+        super().__init__()
+        self.rnn,self.seen,self.own = nn.LSTM(12, 12, batch_first=True),dict(all={}, list=[]),{}
+        self.own['itself'] = self.own
+    def forward(self, x):
+        y = self.features(x)
+        o,self.hidden = self.rnn(y.flatten(2).transpose(1, 2))
+        self.state = State(o, [o])
+        self.seen['all']['three'] = y; self.seen['list'].append((y,))
+        return self.head.lin(o[:,-1])
+
+State = namedtuple('State', 'last more')
+
+@pytest.mark.parametrize('method', ['gradcam','fullgrad','ablationcam'])
+def test_however_deep(method):
+    net,x = made(Deep),pics()
+    for _ in range(2):
+        cam(net, x, 1, method=method, layers=None if method=='fullgrad' else 'one')
+        assert not net.seen['list'] and type(net.state) is State
+        assert all(o.grad_fn is None for o in (*net.hidden, net.state.last, *net.state.more, net.seen['all']['three']))
+        copy.deepcopy(net)
+    net(x)   # with a graph, which a copy can't have
+    assert cam(net, x, 1, method=method).layers and net.hidden[0].grad_fn is not None
+    randomisation(net, x, cascade=False)

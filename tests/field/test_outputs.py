@@ -105,7 +105,7 @@ def test_logits_between_0_and_1_are_no_sigmoid():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert not cam(net, pics(), 0).note
-    with pytest.warns(UserWarning, match='ends in sigmoid'): assert 'sigmoid' in cam(nn.Sequential(net, nn.Sigmoid()), pics(), 0).note
+    with pytest.warns(UserWarning, match='gives probabilities'): assert 'sigmoid' in cam(nn.Sequential(net, nn.Sigmoid()), pics(), 0).note
 
 class Dropping(Plain):
     "Dropout that is always on, as for an estimate of uncertainty"
@@ -201,7 +201,7 @@ def test_a_module_that_gives_not_one_output(cls, why):
 
 @pytest.mark.parametrize('n', [1, 2, 5])
 def test_sigmoid_of_two_outputs(n):
-    with pytest.warns(UserWarning, match='ends in sigmoid'): cam(nn.Sequential(made(Plain, n_out=2), nn.Sigmoid()), pics(n), 0)
+    with pytest.warns(UserWarning, match='gives probabilities'): cam(nn.Sequential(made(Plain, n_out=2), nn.Sigmoid()), pics(n), 0)
 
 class Named(NamedTuple):
     logits:torch.Tensor
