@@ -211,6 +211,7 @@ class _OnePass:
     one = False   # what the model gives of a picture is one number
     plain = True   # a weighted sum over channels
     unsure = 0   # for each map, how much of it may be rounding
+    squashed = False   # does the model give probabilities?
     def __init__(self, model, layers, grids, changed):
         store_attr('layers,grids,changed')
         super().__init__(model, list(layers.values()))
@@ -279,7 +280,7 @@ def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
     else: grad = grad+0*act   # a first derivative that is constant has a second one, of 0
     if isinstance(self, pgc.XGradCAM): _check_sums(k, act)
     maps = np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
-    return maps,np.maximum(self.unsure, _floor(maps, out))
+    return maps,np.maximum(self.unsure, 0 if self.squashed else _floor(maps, out))   # gradients of probabilities may be tiny
 
 # %% ../nbs/15_cam.ipynb #976c4ca8
 @patch
@@ -483,6 +484,24 @@ def _note(t, logits):
     notes = _note_squashed(t, logits),'of one random pass'*t.random,'of pictures that are seen together'*t.mixes
     return ', '.join(filter(None, notes))
 
+# %% ../nbs/15_cam.ipynb #452a551f
+def _too_sure(t, logits, ts):
+    "For each picture, is a probability that its map is of so near to 1, or to 0, that its gradient is rounding, or nothing?"
+    kind,near = _kind(t, logits),torch.zeros(logits.shape, dtype=torch.bool)
+    if kind: near = 1-(logits.exp() if kind=='log-softmax' else logits)<1e-5
+    if kind in ('softmax','sigmoid'): near |= logits<1e-30
+    if t.one: return near[:,1].numpy()   # of which the other is what is left
+    return np.array([not callable(t) and bool(o[list(t) if isinstance(t, tuple) else t].any()) for t,o in zip(ts, near)])
+
+def _leave_out(maps, sure, kind):
+    "Make maps of what is too `sure` not finite, with a warning; gives what is to be noted"
+    if not sure.any(): return ''
+    for v in maps.values(): v[sure] = np.nan
+    n = f'{sure.sum():,} of {len(sure):,}'
+    msg = f'{kind} is so sure of {n} pictures that float32 leaves no gradient of a probability: no map is drawn of these'
+    warnings.warn(msg, stacklevel=3)
+    return f', {n} too near to 0 or 1 for a gradient'
+
 # %% ../nbs/15_cam.ipynb #ca2d046d
 def _device(model): return next(model.parameters(), torch.empty(0)).device
 
@@ -609,12 +628,14 @@ def cam(
             found = find_layers(model, list(found)) if found else {}
         engine = _engine(cls)(model, found, grids, changed)
         if whole: engine.take_biases(t)
-        engine.one = t.one
+        engine.one,engine.squashed = t.one,bool(_kind(t, t.outs[:0]))
         masked = max(_channels(t, found, grids)) if issubclass(cls, pgc.ScoreCAM) else 1   # pictures at once
         maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t, given, aug_smooth, eigen_smooth)
     if targets is None and t.one: _check_kind(t, logits, output)   # which class is predicted hangs on it
+    note = _note(t, logits)
+    if engine.uses_gradients and _target_of(cls)!='none': note += _leave_out(maps, _too_sure(t, logits, ts), t.kind)
     options = dict(reshape=reshape, output=output, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth)
-    return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, _note(t, logits))
+    return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, note)
 
 # %% ../nbs/15_cam.ipynb #c5a40b03
 _random = torch.utils.data.RandomSampler,torch.utils.data.SubsetRandomSampler,torch.utils.data.WeightedRandomSampler

@@ -141,6 +141,8 @@ def heat(self:CamMaps,
     size = self._size(size)
     ms = np.stack([np.maximum(m, 0) if s=='ok' else np.zeros_like(m) for m,s in zip(self[layer], self.status[layer])])
     if self.scaled: return _resize(ms, size, native)
+    top = ms.max((1,2), keepdims=True)
+    ms = ms/np.where((top>0) & (top<1e-6), top, 1)   # grad-cam adds 1e-7 to what it divides by
     if not native: return scale_cam_image(_resize(scale_cam_image(ms), size))
     ms = ms-ms.min((1,2), keepdims=True)
     return _resize(ms/np.where(ms.any((1,2), keepdims=True), ms.max((1,2), keepdims=True), 1), size, True)

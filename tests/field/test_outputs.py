@@ -4,7 +4,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import NamedTuple
-import pytest, torch
+import numpy as np, pytest, torch
 from torch import nn
 from fieldnets import Plain, is_map, made, own, pics
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -273,3 +273,32 @@ def test_a_class_that_is_ruled_out():
     net = made(Gives, ruled_out)
     assert set(cam(net, pics(), 0).status['net.three'])=={'nonfinite'}
     assert set(cam(made(Gives, lambda y: y*torch.nan), pics(), 1).status['net.three'])=={'nonfinite'}
+
+class Sure(Plain):
+    "The same network, whose logits are `k` times as large, and probabilities of them"
+    def __init__(self, k, last, n_out=4):
+        super().__init__(n_out)
+        self.k,self.last = k,last
+    def forward(self, x):
+        y = self.k*super().forward(x)
+        return self.last(y-y.mean(0))
+
+@pytest.mark.filterwarnings('ignore:.*gives probabilities')
+@pytest.mark.parametrize('n_out, last', [(4,nn.Softmax(1)), (4,nn.LogSoftmax(1)), (1,nn.Sigmoid()), (4,nn.Sigmoid())])
+@pytest.mark.parametrize('k', [1,1e3,1e5,1e7])
+def test_probabilities_are_true_or_not_drawn(n_out, last, k):
+    "As in float64; where 1 has swallowed what is left of it, that is said"
+    net,x = made(Sure, k, last, n_out=n_out),pics(12)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        maps = cam(net, x)
+    double,there = deepcopy(net).double(),np.isfinite(maps['three']).all((1,2))
+    def score(o): return o[range(12),maps.targets] if n_out>1 else o[:,0]*torch.tensor([2*t-1 for t in maps.targets])
+    want = own(double, x.double(), double.three, score)
+    top = want.abs().amax((1,2), keepdim=True)
+    for i in there.nonzero()[0]:
+        assert (torch.from_numpy(maps['three'][i])-want[i]).abs().max()<=.02*top[i].max()
+        assert maps.status['three'][i]==('ok' if want[i].max()>1e-5*top[i].max() else 'no positive evidence')
+        if maps.status['three'][i]=='ok': assert maps.heat('three')[i].max()>.8
+    assert any('so sure of' in str(o.message) for o in said)==(not there.all())==('too near to 0 or 1' in maps.note)
+    if k==1: assert there.all()

@@ -15,10 +15,12 @@ def checked(x):
     assert 0<=x.min() and x.max()<=1
     return x
 
-RANGES = dict(gamma=lambda x: x**2.2, root=torch.sqrt, logarithm=lambda x: (x+1e-3).log(), checked=checked, logit=lambda x: x.clamp(1e-4, 1-1e-4).logit())
+RANGES = dict(gamma=lambda x: x**2.2, root=torch.sqrt, logarithm=lambda x: (x+1e-3).log(), checked=checked,
+              logit=lambda x: x.clamp(1e-4, 1-1e-4).logit())
+PICTURES = dict(any=torch.rand(2, 3, 32, 32), grey=torch.full((2,3,32,32), .5), light=torch.rand(2, 3, 32, 32)*.01+.99)
 
 @pytest.mark.parametrize('f', RANGES.values(), ids=RANGES)
-@pytest.mark.parametrize('x', [torch.rand(2, 3, 32, 32), torch.full((2,3,32,32), .5), torch.rand(2, 3, 32, 32)*.01+.99], ids=['any','grey','light'])
+@pytest.mark.parametrize('x', PICTURES.values(), ids=PICTURES)
 def test_pictures_from_0_to_1(f, x):
     net = made(First, f)
     assert usable_layers(net, x)==['one','two','three']
