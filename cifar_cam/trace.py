@@ -486,21 +486,55 @@ def _is_blind(self:Trace, name, g):
         self.model(torch.cat([self.x]+[_exchanged(self.x, self.noise, o) for o in at]))
     return not (outs[name][1:]!=outs[name][:1]).flatten(1).any(1).all()
 
+# %% ../nbs/13_trace.ipynb #2b6f6c18
+def _spread(a):
+    "How far apart the cells lie that answer most to the small patches, as a share of how far apart these are: down and across"
+    at = np.stack(np.unravel_index(_even(a[len(_places):]).reshape(len(_spots), -1).argmax(1), a.shape[1:]), 1)
+    return [7*np.polyfit(*o, 1)[0] for o in zip(np.array(_spots).T, at.T/np.array(a.shape[1:])[:,None])]
+
+def _is_shifted(a, sees):
+    "Whether a convolution answers elsewhere than where the picture changes, by `a`; a cell `sees` a share of the picture"
+    n,(corr,slopes) = min(a.shape[1:]),_moves(a)
+    if n<8 or sees>.35: return False   # too few to tell, or each of them sees too much
+    if min(corr.diagonal())<.9 or min(slopes)<.9 or max(slopes)>1.2: return True
+    mirrored = min(slopes)<.965 or min(slopes)<.985 and min(_spread(a))<(.87 if n>15 else .8)   # at its edges
+    return n>11 and sees<.2 and mirrored
+
+@patch
+def _shifts(self:Trace, r):
+    "Whether the first convolution of all `_is_shifted`"
+    conv,a = self.model.get_submodule(r.name),r.answers.get('nchw')
+    if a is None or not isinstance(conv, nn.Conv2d): return False
+    return _is_shifted(a, max((k-1)*d+1 for k,d in zip(conv.kernel_size, conv.dilation))/min(self.size))
+
+@patch
+def _leads(self:Trace, early, late):
+    "Whether what a layer gives goes on to a later one, as gradient shows"
+    if early==late: return True
+    layers = {k: self.model.get_submodule(k) for k in (early,late)}
+    with torch.enable_grad(), _state_kept(self.model), caught(layers) as outs: self.model(torch.cat([self.x, self.noise, self.x]))
+    end = outs[late]
+    return end.requires_grad and torch.autograd.grad(end.sum(), outs[early], allow_unused=True)[0] is not None
+
+# %% ../nbs/13_trace.ipynb #1798128b
 @patch
 def _elsewhere(self:Trace, name):
     "How the cells of a layer lie otherwise than in the picture, and what to do; nothing if they do not"
     r,g = self.ran[name],self._read(name)
-    todo = [k for k in dict.fromkeys([name, *self.layers()]) if not self.ran[k].answers]
+    first = min([self.ran[k] for k in self.convs if k in self.ran and self.ran[k].depends], key=lambda o: o.end, default=r)
+    todo = [k for k in dict.fromkeys([name, first.name, *self.layers()]) if not self.ran[k].answers]
     if todo: self._look(todo)
     if not r.answers: return 'did not run for these pictures when it was looked at again: choose another'
-    first = min([self.ran[k] for k in self.convs if k in self.ran and self.ran[k].depends], key=lambda o: o.end, default=r)
     before = 'before, and give the part of the model that comes after, or choose another layer'
     if max(first.blank, r.blank*(g.axes=='nchw'))>.1: return f'has cells beside the picture, which the model pads: pad it {before}'
     if self._is_blind(name, g): return f'does not see the edges of the picture, of which it gets a part: cut the picture {before}'
-    if len(g.axes)<4: return None
     a,last = g.cells(r.answers[g.axes]),Grid('nhwc', *r.shape[1:3])
-    if _follows(a)<.5 and _skew(last.h, last.w, self.size)<np.inf and _is_right(last, r.answers): self.found[name] = last
-    elif way := _wrong_way(a): return f'{way}: choose another, or give `reshape`'
+    if len(g.axes)<4: way = ''
+    elif _follows(a)<.5 and _skew(last.h, last.w, self.size)<np.inf and _is_right(last, r.answers): self.found[name],way = last,''
+    else: way = _wrong_way(a)
+    if way: return f'{way}: choose another, or give `reshape`'
+    if self._shifts(first) and self._leads(first.name, name):
+        return f'lies elsewhere than the picture, which is rolled, or padded by what is in it: do that {before}'
 
 # %% ../nbs/13_trace.ipynb #17681116
 @patch

@@ -94,3 +94,32 @@ def test_few_cells_may_answer_as_they_like(size):
         net = made(lambda: cifar_resnet18(4, width=8), seed=seed)
         assert cam(net, pics(h=size, w=size, seed=seed)).layers==['layer4']
         assert len(usable_layers(net, pics(h=size, w=size, seed=seed)))==5
+
+class FirstMoved(Beside):
+    "The view that is changed runs first"
+    def forward(self, x): return self.b(self.f(x))+self.a(x)
+
+AROUND = dict(mirrored=lambda x: pad(x, (16,16,16,16), mode='reflect'), right=lambda x: pad(x, (0,24,0,24), mode='reflect'),
+              repeated=lambda x: pad(x, (0,24,0,0), mode='replicate'), globe=lambda x: pad(x, (8,8,8,8), mode='circular'),
+              rolled=lambda x: x.roll((16,16), (2,3)), spectrum=lambda x: torch.fft.fft2(x).abs().log1p())
+
+@pytest.mark.parametrize('f', AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize('side', [32,64])
+def test_rolled_or_padded_by_what_is_in_it(f, side):
+    x = pics(h=side, w=side)
+    net = made(Before, f)
+    with pytest.raises(ValueError, match='lies elsewhere|do not answer where|mirrored|turned'): cam(net, x)
+    for cls in Beside,FirstMoved:
+        two = made(cls, f)
+        is_map(cam(two, x, layers='a.three'), own(two, x, two.a.three))
+
+@pytest.mark.parametrize('size', [(32,32), (28,28), (32,64), (96,64), (16,16), (12,12)])
+@pytest.mark.parametrize('k, stride, padding, dilation', [(3,1,1,1), (3,1,0,1), (7,2,3,1), (5,1,2,1), (4,4,0,1), (3,1,3,3), (7,1,9,3),
+                                                          (3,1,'same',1), (11,4,2,1)])
+def test_ordinary_stems_are_none_of_these(size, k, stride, padding, dilation):
+    class Own(Plain):
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Sequential(nn.Conv2d(3, 6, k, stride, padding, dilation), nn.ReLU())
+    its,x = made(Own),pics(h=size[0], w=size[1])
+    is_map(cam(its, x, layers='one'), own(its, x, its.one))
