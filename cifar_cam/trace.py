@@ -497,7 +497,7 @@ def _is_shifted(a, sees):
     n,(corr,slopes) = min(a.shape[1:]),_moves(a)
     if n<8 or sees>.35: return False   # too few to tell, or each of them sees too much
     if min(corr.diagonal())<.9 or min(slopes)<.9 or max(slopes)>1.2: return True
-    mirrored = min(slopes)<.965 or min(slopes)<.985 and min(_spread(a))<(.87 if n>15 else .8)   # at its edges
+    mirrored = min(slopes)<.955 or min(slopes)<.985 and min(_spread(a))<(.85 if n>15 else .8)   # at its edges
     return n>11 and sees<.2 and mirrored
 
 @patch
@@ -505,7 +505,9 @@ def _shifts(self:Trace, r):
     "Whether the first convolution of all `_is_shifted`"
     conv,a = self.model.get_submodule(r.name),r.answers.get('nchw')
     if a is None or not isinstance(conv, nn.Conv2d): return False
-    return _is_shifted(a, max((k-1)*d+1 for k,d in zip(conv.kernel_size, conv.dilation))/min(self.size))
+    sees = [(k-1)*d+1 for k,d in zip(conv.kernel_size, conv.dilation)]
+    pads = not isinstance(conv.padding, str) and any(2*p>=s for p,s in zip(conv.padding, sees))   # by itself, and more than it sees
+    return not pads and _is_shifted(a, max(sees)/min(self.size))
 
 @patch
 def _leads(self:Trace, early, late):
