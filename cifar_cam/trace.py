@@ -487,6 +487,13 @@ def _is_blind(self:Trace, name, g):
     return not (outs[name][1:]!=outs[name][:1]).flatten(1).any(1).all()
 
 # %% ../nbs/13_trace.ipynb #2b6f6c18
+_no_picture = 'has cells that do not answer where the picture changes, as if they were no places'
+
+def _scattered(a):
+    "Whether the cells of `a`, patches x height x width, answer without regard to where the picture changes, in words; nothing if they do"
+    if min(a.shape[1:])<4: return ''   # which may answer in any way, where each sees most of the picture
+    return _no_picture if _in_place(a[:len(_places)])[0]<=.5 and _follows(a)<.3 else ''
+
 def _spread(a):
     "How far apart the cells lie that answer most to the small patches, as a share of how far apart these are: down and across"
     at = np.stack(np.unravel_index(_even(a[len(_places):]).reshape(len(_spots), -1).argmax(1), a.shape[1:]), 1)
@@ -533,7 +540,7 @@ def _elsewhere(self:Trace, name):
     a,last = g.cells(r.answers[g.axes]),Grid('nhwc', *r.shape[1:3])
     if len(g.axes)<4: way = ''
     elif _follows(a)<.5 and _skew(last.h, last.w, self.size)<np.inf and _is_right(last, r.answers): self.found[name],way = last,''
-    else: way = _wrong_way(a)
+    else: way = _wrong_way(a) or _scattered(a)
     if way: return f'{way}: choose another, or give `reshape`'
     if self._shifts(first) and self._leads(first.name, name):
         return f'lies elsewhere than the picture, which is rolled, or padded by what is in it: do that {before}'
@@ -616,6 +623,7 @@ def last(self:Trace) -> str: # `ValueError` if there is none
     "The layer to look at: the last one that fits"
     names = self.layers()
     if not names: raise ValueError(self._nothing())
+    while names[1:] and (self.why_not(names[-1]) or '').startswith(_no_picture): names.pop()   # such as covariances of channels
     self._check_late(names[-1])
     if why := self.why_not(names[-1]): raise ValueError(f'layer {names[-1]!r} {why}')
     return names[-1]

@@ -123,3 +123,20 @@ def test_ordinary_stems_are_none_of_these(size, k, stride, padding, dilation):
             self.one = nn.Sequential(nn.Conv2d(3, 6, k, stride, padding, dilation), nn.ReLU())
     its,x = made(Own),pics(h=size[0], w=size[1])
     is_map(cam(its, x, layers='one'), own(its, x, its.one))
+
+class Gram(nn.Module):
+    "Second-order pooling: a square of channels by channels, in the place of a picture of one channel"
+    def forward(self, f): return (f.flatten(2)@f.flatten(2).transpose(1, 2)/f[0,0].numel())[:,None]
+
+class SecondOrder(nn.Module):
+    def __init__(self, d=16):
+        super().__init__()
+        self.body,self.cov,self.lin = nn.Sequential(conv(3, 8), conv(8, d)),Gram(),nn.Linear(d*d, 4)
+    def forward(self, x): return self.lin(self.cov(self.body(x)).flatten(1))
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_square_of_channels_is_no_picture(seed):
+    net,x = made(SecondOrder, seed=seed),pics()
+    assert 'cov' not in usable_layers(net, x)
+    is_map(cam(net, x), own(net, x, net.body))
+    refused(net, x, 'do not answer where the picture changes', layers='cov')
