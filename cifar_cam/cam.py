@@ -520,7 +520,6 @@ def _unfit(model):
 def _ready(model, layers, output):
     "Model and layers for the length of the block, with gradients on, in float32, giving logits, and as it was afterwards"
     _check_weights(model)
-    if not list(model.parameters()): raise ValueError(f'{type(model).__name__} has no weights, and grad-cam asks for some: give a network')
     full = torch.autocast(_device(model).type, enabled=False)
     with torch.inference_mode(False), torch.enable_grad(), full:
         if _unfit(model):
@@ -626,6 +625,7 @@ def cam(
         if issubclass(cls, (pgc.AblationCAM,pgc.FullGrad)):   # which exchange parts of the network
             model = _copied(model)
             found = find_layers(model, list(found)) if found else {}
+        if not list(model.parameters()): raise ValueError(f'{t.kind} has no weights, and grad-cam asks for some: give a network')
         engine = _engine(cls)(model, found, grids, changed)
         if whole: engine.take_biases(t)
         engine.one,engine.squashed = t.one,bool(_kind(t, t.outs[:0]))

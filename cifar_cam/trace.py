@@ -204,7 +204,7 @@ def _note_parts(self:Trace, model):
     self.n_prefix = getattr(model, 'num_prefix_tokens', 1 if has_class else None)
     self.tokens = {r.shape[1] for r in self.ran.values() if len(r.shape)==3}   # numbers of them
     self.convs = [k for k,m in named.items() if _has_matrix(m, 4)]
-    self.found,self.fit,self.later,self.off,self.cancelled = {},{},{},{},{}
+    self.found,self.fit,self.later,self.off,self.cancelled,self.others = {},{},{},{},{},{}
 
 # %% ../nbs/13_trace.ipynb #75c16b8d
 @dataclass(frozen=True)
@@ -360,13 +360,35 @@ def _read(self:Trace, name):
     if name not in self.found: self.found[name] = self._found(self.ran[name])
     return self.found[name]
 
+# %% ../nbs/13_trace.ipynb #23bdd447
+@patch
+def _other_answers(self:Trace, r):
+    "What a layer answers to other noises; all layers of tokens are asked at once"
+    noise,names = self.noise,[o.name for o in self.ran.values() if len(o.shape)==3 and o.answers and o.name not in self.others]
+    kept = {k: (self.ran[k].answers,self.ran[k].blind) for k in names}
+    for seed in range(2, 6) if r.name in names else ():
+        for k in names: self.ran[k].answers = {}
+        self.noise = _picture(self.x, seed)[1]
+        self._look(names)
+        for k in names: self.others.setdefault(k, []).append(self.ran[k].answers)
+    for k,o in kept.items(): self.ran[k].answers,self.ran[k].blind = o
+    self.noise = noise
+    return self.others[r.name]
+
+@patch
+def _is_sure(self:Trace, r, g):
+    "Whether a few tokens answer as places do whatever the noise, and most of them: slots and queries may by chance"
+    n = g.h*g.w
+    if len(g.axes)==4 or n>16: return True
+    return r.shape[g.axes.index('l')]-n<=max(1, n//4) and all(_is_right(g, o) for o in self._other_answers(r))
+
 @patch
 def _found(self:Trace, r):
     if self._unclear(r): self._look([o.name for o in self.ran.values() if self._unclear(o)])
     gs = self._grids(r)
     if self._is_plain(r) or not r.answers: return first(gs)
     scores = {g: _in_place(g.cells(r.answers[g.axes])[:len(_places)]) for g in gs}
-    right = [g for g in gs if _is_right(g, r.answers)]
+    right = [g for g in gs if _is_right(g, r.answers) and self._is_sure(r, g)]
     both = len({g.axes for g in right})>1
     return None if both or not right else max(right, key=lambda g: round(scores[g][1], 2))
 
@@ -433,7 +455,7 @@ def fits(self:Trace,
 def _why_unfit(self:Trace, name):
     "Why a layer is none to look at, in words"
     flat = 'has gradients that add up to nothing in each channel, as before a softmax over places: name it, with a method such as hirescam'
-    if why := self._why_not(name): return why.partition(': choose')[0]
+    if why := self.why_not(name): return why.partition(': choose')[0]
     return flat if self.cancels(name) else 'gets no gradient at its places'
 
 # %% ../nbs/13_trace.ipynb #d6e62728
@@ -511,7 +533,7 @@ def _is_shifted(a, sees):
 def _shifts(self:Trace, r):
     "Whether the first convolution of all `_is_shifted`"
     conv,a = self.model.get_submodule(r.name),r.answers.get('nchw')
-    if a is None or not isinstance(conv, nn.Conv2d): return False
+    if a is None or r.times>1 or not isinstance(conv, nn.Conv2d): return False
     sees = [(k-1)*d+1 for k,d in zip(conv.kernel_size, conv.dilation)]
     pads = not isinstance(conv.padding, str) and any(2*p>=s for p,s in zip(conv.padding, sees))   # by itself, and more than it sees
     return not pads and _is_shifted(a, max(sees)/min(self.size))

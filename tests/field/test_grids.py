@@ -131,3 +131,36 @@ def test_weights_of_an_attention_are_no_picture():
     net = made(Attention)
     assert usable_layers(net, pics())[-1]=='qk' and 'weights' not in usable_layers(net, pics())
     with expect_fail(ValueError, contains='its cells do not answer where the picture changes'): cam(net, pics(), 0, 'weights')
+
+class Slots(nn.Module):
+    "Learned queries that gather from all places, as in a Perceiver: in no order, and nowhere"
+    def __init__(self, k, d=16):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, d, 3, 2, 1), nn.ReLU(), nn.Conv2d(d, d, 3, 2, 1), nn.ReLU())
+        self.q,self.pos = nn.Parameter(torch.randn(1, k, d)),nn.Parameter(torch.randn(1, 64, d))
+        self.att,self.norm,self.lin = nn.MultiheadAttention(d, 2, batch_first=True),nn.LayerNorm(d),nn.Linear(d, 4)
+        self.blocks = nn.Sequential(*[nn.TransformerEncoderLayer(d, 2, 2*d, batch_first=True, dropout=0.) for _ in range(2)])
+    def forward(self, x):
+        f = self.stem(x).flatten(2).transpose(1, 2)+self.pos
+        return self.lin(self.norm(self.blocks(self.att(self.q.expand(len(x), -1, -1), f, f)[0])).mean(1))
+
+@pytest.mark.parametrize('k', [4,6,8,9,16])
+@pytest.mark.parametrize('seed', range(4))
+def test_slots_have_no_places(k, seed):
+    net,x = made(Slots, k, seed=seed),pics()
+    with pytest.raises(ValueError, match='do not answer where'): cam(net, x, layers='norm')
+    with pytest.raises(ValueError, match='% of the weights come after it'): cam(net, x)
+
+@pytest.mark.parametrize('patch, before', [(16,1), (16,0), (8,1), (8,0), (8,4)])
+def test_few_tokens_that_have_places(patch, before):
+    "2x2 or 4x4, behind a class token and registers or none"
+    class Tokens(nn.Module):
+        def __init__(self, d=16):
+            super().__init__()
+            self.patch,self.first = nn.Conv2d(3, d, patch, patch),nn.Parameter(torch.randn(1, before, d))
+            self.enc,self.lin = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU(), nn.Linear(d, d)),nn.Linear(d, 4)
+        def forward(self, x):
+            f = self.patch(x).flatten(2).transpose(1, 2)
+            return self.lin(self.enc(torch.cat([self.first.expand(len(x), -1, -1), f], 1)).mean(1))
+    net,x,n = made(Tokens),pics(),32//patch
+    is_map(cam(net, x, layers='enc'), own(net, x, net.enc, cells=lambda t: t[:,before:].transpose(1, 2).unflatten(2, (n,n))))

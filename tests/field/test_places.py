@@ -113,7 +113,7 @@ def test_rolled_or_padded_by_what_is_in_it(f, side):
         two = made(cls, f)
         is_map(cam(two, x, layers='a.three'), own(two, x, two.a.three))
 
-@pytest.mark.parametrize('size', [(32,32), (28,28), (32,64), (96,64), (16,16), (12,12)])
+@pytest.mark.parametrize('size', [(32,32), (28,28), (32,64), (96,64), (16,16)])
 @pytest.mark.parametrize('k, stride, padding, dilation', [(3,1,1,1), (3,1,0,1), (7,2,3,1), (5,1,2,1), (4,4,0,1), (3,1,3,3), (7,1,9,3),
                                                           (3,1,'same',1), (11,4,2,1)])
 def test_ordinary_stems_are_none_of_these(size, k, stride, padding, dilation):
