@@ -107,6 +107,22 @@ def test_saved_over_an_earlier_run(tmp_path, learn):
     (first.run_path/'config.json').write_text(json.dumps(config))
     same(load_run(first.run_path).dls.source, learn.dls.source)
 
+def test_what_was_explained_of_other_weights_goes(learn, tmp_path, capsys):
+    "A report or maps of other weights than those in the folder are nowhere, which is said; marks, and what is of the same weights, stay"
+    run,other = learn.save_run(tmp_path/'run'),trained(digits(n_train=TRAIN//2))
+    explain_run(learn, k=1, mistakes=1)
+    explain_run(learn, k=1, mistakes=1, method='layercam', target='contrast')
+    (run/'labels.csv').touch()
+    (run/'notes').mkdir()
+    names = {o.name for o in run.iterdir()}
+    learn.save_run(run)
+    assert {o.name for o in run.iterdir()}==names and 'removed' not in capsys.readouterr().out
+    other.save_run(run)
+    gone = {'predictions.csv','misclassified.png','cams.png','cams-layercam-contrast.png','report.html','report-layercam.html'}
+    assert {o.name for o in run.iterdir()}==names-gone
+    said = capsys.readouterr().out
+    assert f'{run} has new weights: removed predictions.csv, misclassified.png, cams.png' in said and all(o in said for o in gone)
+
 def test_an_older_run_without_checksums(tmp_path):
     learn = train_run(coloured(tmp_path/'data'), tmp_path/'run', **HOW)
     config = json.loads((tmp_path/'run'/'config.json').read_text())
