@@ -479,12 +479,13 @@ def _run_recipe(recipe, data, **changes):
     short = _digits if data=='digits' and not changes.get('epochs') and isinstance(recipe, str) and recipe!='finetune' else {}
     return get_recipe(recipe, **short | changes)
 
-def _check_apart(out, found):
-    "`ValueError` if the run would be written among the pictures `found`, and be taken for a class of them"
+def _check_apart(out, found, name='out'):
+    "`ValueError` if `out`, called `name`, is among the pictures `found`, and would be taken for some of them"
+    if not isinstance(found, Pictures): return   # of others, it is not known where they are
     out,path = Path(out or 'runs').resolve(),found.path.resolve()
     theirs = [path] if found.layout=='classes' else [path/o for o in ('train',*_valid_names)]
     among = found.layout!='table' and (out==path or any(map(out.is_relative_to, theirs)))
-    if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
+    if among: raise ValueError(f'{name} {out} is among the pictures of {path}: give a folder beside them'.strip())
 
 def _as_asked(data):
     "The data asked for as text; a path is not taken for the name of a data set"
