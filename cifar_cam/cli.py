@@ -23,7 +23,7 @@ from fastcore.meta import delegates
 from fastcore.script import call_parse, anno_parser, store_true, CliError
 
 # %% ../nbs/25_cli.ipynb #bd72a6fe
-def _typed(s): return s[:60] if s.strip() else repr(s[:60])
+def _typed(s): return s if s.strip() else repr(s)
 
 def whole(
     s:str, # What was typed
@@ -33,7 +33,7 @@ def whole(
 ) -> int:
     "A whole number as an argument's type; `ArgumentTypeError` for anything else"
     digits = s.isascii() and s.isdecimal() and len(s)<20
-    if not digits or not least<=int(s)<=most: raise ArgumentTypeError(f'is {_typed(s)}: give {what}')
+    if not digits or not least<=int(s)<=most: raise ArgumentTypeError(f'is {_typed(s[:60])}: give {what}')
     return int(s)
 
 def above_0(
@@ -44,13 +44,13 @@ def above_0(
     "A finite number above 0, as an argument's type"
     try: res = float(s)
     except ValueError: res = math.nan
-    if not 0<res<below: raise ArgumentTypeError(f'is {_typed(s)}: give {what}')
+    if not 0<res<below: raise ArgumentTypeError(f'is {_typed(s[:60])}: give {what}')
     return res
 
 # %% ../nbs/25_cli.ipynb #a1f23769
 def _yes_no(s):
     "yes or no, as an argument's type"
-    if s not in ('yes','no'): raise ArgumentTypeError(f'is {_typed(s)}: give yes or no')
+    if s not in ('yes','no'): raise ArgumentTypeError(f'is {_typed(s[:60])}: give yes or no')
     return s=='yes'
 
 # %% ../nbs/25_cli.ipynb #b96a5239
@@ -282,7 +282,7 @@ def runs(
 ):
     "List runs, the newest first: data, network, epochs, accuracy"
     folder = os.path.expanduser(folder)
-    msg = f'no folder {folder}:{_near(folder, fit=os.path.isdir)} give one that has runs in it'
+    msg = f'no folder {_typed(folder)}:{_near(folder, fit=os.path.isdir)} give one that has runs in it'
     if not os.path.isdir(folder) and folder!='runs': raise ValueError(msg)
     rows = _rows(folder) if os.path.isdir(folder) else []
     for o in rows: o['when'] = f'{datetime.fromtimestamp(o["when"]):%Y-%m-%d %H:%M}'
@@ -305,7 +305,7 @@ def _no_run(folder):
     home = os.path.dirname(folder) or '.'
     of_it = os.path.isfile(folder) and _is_run(home)
     meant = f' did you mean {home}?' if of_it else _near(folder, *some, fit=_is_run)
-    where = f'{folder} is not a run folder: it has no config.json;{meant}'
+    where = f'{_typed(folder)} is not a run folder: it has no config.json;{meant}'
     return f'{where} give the folder that `save_run` or `cifar-cam` wrote: `cifar-cam runs` lists those under runs/'
 
 def _vocab(folder):

@@ -60,11 +60,13 @@ sys.exit(main(sys.argv[1:]))
     ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
     ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
     ('runs nosuch', 'no folder nosuch'), ('compare nosuch', 'give two or more'), ('compare nosuch other', 'nosuch is not a run folder'),
-    ('compare nosuch other --k 0', '1 to 1000'), ('look nosuch photo.png --k 0', '--k is 0: give 1 to 100\n')])
+    ("runs ''", "no folder '': give"), ("explain ''", "'' is not a run folder"), ('compare nosuch other --k 0', '1 to 1000'),
+    ('look nosuch photo.png --k 0', '--k is 0: give 1 to 100\n')])
 def test_answered_at_once(line, words, tmp_path):
     "Names, paths and numbers are looked at before torch, or anything of its weight, is imported"
     env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}
-    one_line(subprocess.run([sys.executable, '-c', WITHOUT, *line.split()], capture_output=True, text=True, cwd=tmp_path, env=env), words)
+    cmd = [sys.executable, '-c', WITHOUT, *shlex.split(line)]
+    one_line(subprocess.run(cmd, capture_output=True, text=True, cwd=tmp_path, env=env), words)
     assert not list(tmp_path.iterdir())
 
 @pytest.mark.parametrize('line,answer', [
