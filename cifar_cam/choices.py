@@ -1,10 +1,10 @@
 "What may be asked for, without fastai and torch: the names that there are, the nearest one, and the look at a run's folder"
-import re
+import hashlib, json, re
 from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
-           'check_of_report', 'file_name', 'page_file']
+           'check_beside', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -31,6 +31,12 @@ def nearest(
     found = get_close_matches(str(name).lower()[:100], by, 1)
     return f' did you mean {by[found[0]]}?' if found else ''
 
+def _unfinished(p):
+    "Is there a run in the folder `p` that is not complete? None: there is none at all"
+    if not (p/'config.json').exists(): return True if any((p/'checkpoint').glob('epoch-*.safetensors')) else None
+    try: return bool(json.loads((p/'config.json').read_text(encoding='utf-8')).get('interrupted'))
+    except (OSError, ValueError, AttributeError, RecursionError): return False   # damaged, which is told elsewhere
+
 def check_out(
     out, # The folder asked for, or None
     resume=False # May it hold a run?
@@ -41,10 +47,18 @@ def check_out(
     p = Path(out)
     for o in p,*p.parents:
         if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
-    if resume: return
-    if (p/'config.json').exists(): raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
-    msg = f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it'
-    if any((p/'checkpoint').glob('epoch-*.safetensors')): raise ValueError(msg)
+    there = None if resume else _unfinished(p)
+    if there: raise ValueError(f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it')
+    if there is not None: raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
+
+def check_beside(
+    out, # The folder asked for
+    run=None # That of the run that is explained, if it is known
+):
+    "`ValueError` if `out` holds another run than `run`"
+    p = Path(out)
+    if _unfinished(p) is None or run is not None and p.resolve()==Path(run).resolve(): return
+    raise ValueError(f'{p} holds another run, whose metrics.json would be replaced: give another folder')
 
 def check_of_report(
     mistakes, # In the report; 0: there is none
@@ -56,6 +70,12 @@ def check_of_report(
     msg = f'`{asked}` is of the report, and there is none with `mistakes` 0: leave one of them out'
     if mistakes==0 and (faithfulness or humans): raise ValueError(msg)
 
+def _word(o):
+    "What stands for `o` in the name of a file: itself, or, if that can't be or says something else, what is left of it and a short hash"
+    word = re.sub(r'\W+', '-', o).strip('-')[:40]
+    if o and word==o and word.partition('-')[0] not in methods: return word
+    return f'{word or "other"}-{hashlib.sha256(o.encode("utf-8", "surrogatepass")).hexdigest()[:6]}'
+
 def file_name(
     fn:str, # Of the default method and target, such as cams.png
     method='gradcam', # A name, or a class of grad-cam
@@ -63,9 +83,9 @@ def file_name(
 ) -> str:
     "What a file is called that shows maps of `method` and `target`: it says so, where they are not the usual ones"
     method = method_name(getattr(method, '__name__', str(method)))
-    words = [str(o) for o,usual in ((method,'gradcam'),(target,'predicted')) if o is not None and str(o)!=usual]
-    tags = ''.join('-'+(re.sub(r'\W+', '-', o).strip('-') or 'other')[:40] for o in words)
-    return tags.join(re.fullmatch(r'(.*)(\.\w+)', fn).groups())
+    own = method if method in methods else _word(method)
+    words = [own]*(own!='gradcam') + [_word(str(target))]*(target is not None and str(target)!='predicted')
+    return ''.join(f'-{o}' for o in words).join(re.fullmatch(r'(.*)(\.\w+)', fn).groups())
 
 def page_file(
     out:str, # A folder, or a file whose name ends in .html

@@ -9,7 +9,7 @@ __all__ = ['whole', 'above_0', 'one_of', 'train', 'run', 'runs', 'explain', 'loo
            'doctor', 'main']
 
 # %% ../nbs/25_cli.ipynb #c1856c18
-import atexit, gc, json, math, os, re, sys
+import atexit, gc, json, math, os, re, shlex, sys
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -23,6 +23,8 @@ from fastcore.meta import delegates
 from fastcore.script import call_parse, anno_parser, store_true, CliError
 
 # %% ../nbs/25_cli.ipynb #bd72a6fe
+def _typed(s): return s if s.strip() else repr(s)
+
 def whole(
     s:str, # What was typed
     least:int=1, # The least that it may be
@@ -31,7 +33,7 @@ def whole(
 ) -> int:
     "A whole number as an argument's type; `ArgumentTypeError` for anything else"
     digits = s.isascii() and s.isdecimal() and len(s)<20
-    if not digits or not least<=int(s)<=most: raise ArgumentTypeError(f'is {s[:60]}: give {what}')
+    if not digits or not least<=int(s)<=most: raise ArgumentTypeError(f'is {_typed(s[:60])}: give {what}')
     return int(s)
 
 def above_0(
@@ -42,13 +44,13 @@ def above_0(
     "A finite number above 0, as an argument's type"
     try: res = float(s)
     except ValueError: res = math.nan
-    if not 0<res<below: raise ArgumentTypeError(f'is {s[:60]}: give {what}')
+    if not 0<res<below: raise ArgumentTypeError(f'is {_typed(s[:60])}: give {what}')
     return res
 
 # %% ../nbs/25_cli.ipynb #a1f23769
 def _yes_no(s):
     "yes or no, as an argument's type"
-    if s not in ('yes','no'): raise ArgumentTypeError(f'is {s}: give yes or no')
+    if s not in ('yes','no'): raise ArgumentTypeError(f'is {_typed(s[:60])}: give yes or no')
     return s=='yes'
 
 # %% ../nbs/25_cli.ipynb #b96a5239
@@ -74,6 +76,7 @@ _size = _shown(partial(whole, least=16, most=512, what='16 to 512 pixels'), 'PIX
 _share = _shown(partial(above_0, below=1, what='a number between 0 and 1, such as 0.2'), 'X')
 _flip,_file,_data,_arch = _shown(_yes_no, '{yes,no}'),_shown(str, 'FILE'),_shown(str, 'DATA'),_shown(str, 'NAME')
 _k = _shown(partial(whole, most=100, what='1 to 100; predictions.csv has all'), 'N')
+_k_near = _shown(partial(whole, most=100, what='1 to 100'), 'N')
 _pictures = _shown(partial(whole, most=1000, what='1 to 1000'), 'N')
 _mistakes = _shown(partial(whole, least=0, most=2000, what='1 to 2000, or 0 for no report'), 'N')
 
@@ -87,7 +90,7 @@ def _layers(s): return s.replace(',', ' ').split() or None
 def _command():
     "What was typed, or, from Python, what was called"
     typed = Path(sys.argv[0]).name in ('cifar-cam','__main__.py')
-    return ' '.join(['cifar-cam', *sys.argv[1:]]) if typed else 'cifar_cam.cli'
+    return shlex.join(['cifar-cam', *sys.argv[1:]]) if typed else 'cifar_cam.cli'
 
 # %% ../nbs/25_cli.ipynb #df18630b
 def _near(path, *known, fit=os.path.exists):
@@ -279,7 +282,7 @@ def runs(
 ):
     "List runs, the newest first: data, network, epochs, accuracy"
     folder = os.path.expanduser(folder)
-    msg = f'no folder {folder}:{_near(folder, fit=os.path.isdir)} give one that has runs in it'
+    msg = f'no folder {_typed(folder)}:{_near(folder, fit=os.path.isdir)} give one that has runs in it'
     if not os.path.isdir(folder) and folder!='runs': raise ValueError(msg)
     rows = _rows(folder) if os.path.isdir(folder) else []
     for o in rows: o['when'] = f'{datetime.fromtimestamp(o["when"]):%Y-%m-%d %H:%M}'
@@ -302,7 +305,7 @@ def _no_run(folder):
     home = os.path.dirname(folder) or '.'
     of_it = os.path.isfile(folder) and _is_run(home)
     meant = f' did you mean {home}?' if of_it else _near(folder, *some, fit=_is_run)
-    where = f'{folder} is not a run folder: it has no config.json;{meant}'
+    where = f'{_typed(folder)} is not a run folder: it has no config.json;{meant}'
     return f'{where} give the folder that `save_run` or `cifar-cam` wrote: `cifar-cam runs` lists those under runs/'
 
 def _vocab(folder):
@@ -331,7 +334,7 @@ def explain(
     folder,layers = _newest() if folder is None else folder,_layers(layers)
     _check_maps(method, target, layers, _vocab(folder))
     check_of_report(mistakes, faithfulness, humans)
-    if out: check_out(os.path.expanduser(out), True)   # it may hold the run
+    if out: check_out(os.path.expanduser(out), True); check_beside(os.path.expanduser(out), os.path.expanduser(folder))
     msg = f'export {export}: it is there already, give a new folder'
     if export and os.path.exists(os.path.expanduser(export)): raise ValueError(msg)
     msg = f'no file {humans}:{_near(humans, fit=os.path.isfile)} give `humans` a CSV with the columns file and humans_top'
@@ -348,7 +351,7 @@ def look(
     run:str, # A run folder, as run or train wrote it; with --pretrained, a picture
     files:Annotated[str, dict(nargs='*')], # Pictures, or folders of them; clipboard: what was copied
     pretrained:store_true=False, # Look with the network that comes with the package, trained on CIFAR-10, and with no run
-    k:_k=5, # Training pictures to find for each
+    k:_k_near=5, # Training pictures to find for each
     layers:_layer='', # Layers for the maps, such as layer1,layer4; by default all stages
     method:one_of(methods, method_name)='gradcam', # Method for the maps, one that can set a class against another
     out:_file='', # A new file for the figure, such as seen.png
@@ -366,8 +369,8 @@ def look(
     from cifar_cam.look import look_run
     from cifar_cam.pretrained import pretrained_cifar10
     learn = pretrained_cifar10() if pretrained else run
-    res = look_run(learn, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None)
-    print(res.to_json() if json else res)
+    def say(res): print(res.to_json() if json else res, flush=True)
+    look_run(learn, files[0] if len(files)==1 else files, k, _layers(layers), method, out or None, say)
     if out and not json: print(f'the figure is in {out}')
 
 # %% ../nbs/25_cli.ipynb #9e7c80c6
@@ -499,11 +502,11 @@ cifar-cam COMMAND --help shows the options of a command, cifar-cam --version the
 def _help(): return _usage.format('\n'.join(f'  {k:10s}{f.__doc__}' for k,f in _commands.items()))
 
 # %% ../nbs/25_cli.ipynb #80df922f
-def _quiet():
-    "No warnings of libraries about one another; those about data and results stay"
+def _quiet(f):
+    "No warnings of libraries about one another; those about data and results stay, in the words of the command `f`"
     import warnings
     for c in FutureWarning,DeprecationWarning: warnings.filterwarnings('ignore', category=c)
-    warnings.formatwarning = lambda msg, *_, **__: f'cifar-cam: {" ".join(str(msg).split())}\n'
+    warnings.formatwarning = lambda msg, *_, **__: f'cifar-cam: {" ".join(_as_option(str(msg), f).split())}\n'
 
 def _parser_error(msg): raise CliError(re.sub('^argument (.*?): is ', r'\1 is ', msg))
 
@@ -539,7 +542,7 @@ def _go(name, args):
     "Run the command `name`"
     msg = f'no command {name[:60]!r}:{nearest(name, _commands)} there is {", ".join(_commands)}'
     if name not in _commands: raise CliError(msg)
-    _quiet()
+    _quiet(_commands[name])
     args = _parsed(name, args)
     with telling('stderr' if args.get('json') else 'stdout'): _commands[name].__wrapped__(**args)
 

@@ -22,7 +22,7 @@ from .models import *
 from .checkpoint import _checksum
 from .checkpoint import versions
 from .run import *
-from .run import _config
+from .run import _check_apart, _config
 from .classes import *
 from .trace import *
 from .labels import _labels_words
@@ -633,6 +633,7 @@ def report(self:Comparison,
     check_args(allowed.path, out=out)
     check_args(allowed.whole, k=k)
     fn,what = page_file(at_home(out)),self.differs()
+    for o in self.interps: _check_apart(fn, getattr(o.learn.dls, 'found', None))
     differs = dict(heads=['setting', *self.names], rows=[(i, list(o)) for i,o in zip(what.index, what.values)])
     where = [(n, vars(o.learn).get('run_path')) for n,o in zip(self.names, self.interps)]
     facts = [*((n, as_text(o)) for n,o in where if o), ('versions', _listed(versions())), ('date', today or Date.today().isoformat())]

@@ -383,6 +383,14 @@ def _begin(fn, make):
         os.close(fd)   # another process took it for one that was left behind
 
 # %% ../nbs/00_files.ipynb #a7e4eb18
+@contextmanager
+def _named(fn):
+    "Give an error of the system that doesn't say where it was, as that of a full disk, the name `fn`"
+    try: yield
+    except OSError as e:
+        if e.errno and not e.filename: e.filename = str(fn)
+        raise
+
 def write_whole(
     fn, # Path of the file, replaced if it is there
     write # Called with the open binary file; or the bytes to write
@@ -393,7 +401,7 @@ def write_whole(
     fn = at_home(fn)
     tmp,fd = _begin(fn, _new_file)
     try:
-        with open(fd, 'wb') as f:
+        with _named(fn), open(fd, 'wb') as f:
             if callable(write): write(f)
             else: f.write(write)
             f.flush()
@@ -436,13 +444,11 @@ def staged(
     home,made = _home(folder)
     tmp,fd = _begin(home/folder.name, _new_folder)
     try:
-        yield tmp
-        for o in tmp.rglob('*'): _sync(o)
-        finish(tmp, folder)
+        with _named(folder):
+            yield tmp
+            for o in tmp.rglob('*'): _sync(o)
+            finish(tmp, folder)
         made = []
-    except OSError as e:
-        if e.errno and not e.filename: e.filename = str(folder)   # a full disk doesn't say which
-        raise
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
         os.close(fd)

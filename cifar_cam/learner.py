@@ -56,9 +56,22 @@ def _check_layers(learn):
     if getattr(learn.opt, 'by_kind', False): raise ValueError(_kinds_apart)
     if alone: raise ValueError(msg)
 
+# %% ../nbs/09_learner.ipynb #d9d96f80
+_fastais = re.compile(r'Exception occured in `(\w+)` when calling event `\w+`:\s+')
+
+def _in_own_words(e, cbs):
+    "The error `e` of a callback, without what fastai puts before it if it is one of this package's, whose words are for users"
+    own = {type(o).__name__ for o in cbs if type(o).__module__.startswith('cifar_cam.')}
+    m = _fastais.match(str(e))
+    if m and m[1] in own: e.args = str(e)[m.end():],
+    return e
+
 # %% ../nbs/09_learner.ipynb #43166946
 class _Learner(Learner):
     "fastai's, which leaves half precision whatever ends a batch, and looks first whether it can write what it is to write"
+    def _call_one(self, event_name):
+        try: super()._call_one(event_name)
+        except ValueError as e: raise _in_own_words(e, self.cbs)
     def one_batch(self, i, b):
         try: super().one_batch(i, b)
         finally:
@@ -438,10 +451,18 @@ def _log_recipe(cb, before_fit, config):
     del cb.learn.gather_args
     config.update(asdict(cb.learn.fitted))
 
+def _ask_wandb(ask, **kwargs):
+    "`ask` something of Weights & Biases; `ValueError` for what it can't do"
+    import wandb
+    try: return getattr(wandb, ask)(**kwargs)
+    except wandb.Error as e:
+        why = ' '.join(str(e).split()).partition('. ')[0].rstrip('.')[:200]
+        raise ValueError(f'wandb: {why}: log in by `wandb login`, or set WANDB_MODE=offline') from e
+
 def _wandb(out):
     import wandb
     from fastai.callback.wandb import WandbCallback
-    wandb.init(project='cifar_cam', name=out.name)
+    _ask_wandb('init', project='cifar_cam', name=out.name)
     cb = WandbCallback(log_preds=False)
     cb.before_fit,cb.watches = partial(_log_recipe, cb, cb.before_fit, wandb.config),True
     return cb
@@ -453,6 +474,7 @@ def _trackers(tensorboard, wandb):
     for k,_ in asked:
         try: __import__(f'fastai.callback.{k}')
         except ImportError as e: raise ValueError(f"{k} needs a package that is not here ({e}): pip install 'cifar_cam[track]'") from e
+    if wandb and not _rank(): _ask_wandb('login')   # before anything is done
     return [] if _rank() else [f for _,f in asked]
 
 # %% ../nbs/09_learner.ipynb #485e70b8

@@ -18,7 +18,7 @@ from .files import *
 from .data import *
 from .models import *
 from .run import *
-from .run import _read_weights
+from .run import _check_apart, _read_weights
 from .pretrained import _stand_in
 from .classes import *
 from .trace import *
@@ -284,14 +284,18 @@ def look_run(
     k:int=5, # Training pictures to find for each
     layers=None, # As for `cam`; None: all stages that are larger than 1x1
     method:str='gradcam', # As for `cam`: one that can set a class against another
-    out=None # A new file for the figure of the first eight pictures, such as seen.png; None: none is written
+    out=None, # A new file for the figure of the first eight pictures, such as seen.png; None: none is written
+    say=noop # Called with what is given, before the figure is written
 ) -> Looked: # As `Learner.look` gives it
     "Look at new pictures with the network of a run, also where its data is gone"
     check_value('run', run, lambda o: isinstance(o, Learner) or is_path(o), 'the path of a run folder, or a `Learner`')
     check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
+    check_value('say', say, callable, 'a function of what is given')
     _check_method(cam_class(method), contrast(0, 1), layers)
-    out = None if out is None else _check_figure(out)
-    res = (run if isinstance(run, Learner) else _load_for_look(run)).look(files, k, layers, method)
+    out,learn = None if out is None else _check_figure(out),run if isinstance(run, Learner) else _load_for_look(run)
+    if out: _check_apart(out, getattr(learn.dls, 'found', None))
+    res = learn.look(files, k, layers, method)
+    say(res)
     if out: write_whole(out, partial(res.show().savefig, format=out.suffix.lower()[1:], dpi=150))
     return res
 

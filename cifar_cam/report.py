@@ -13,7 +13,7 @@ from datetime import date as Date
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from .choices import check_of_report, file_name
+from .choices import check_beside, check_of_report, file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
@@ -21,6 +21,7 @@ from .files import _so_many
 from .labels import _labels_words
 from .learner import *
 from .run import *
+from .run import _check_apart
 from .checkpoint import _checksum
 from .checkpoint import versions
 from .classes import *
@@ -507,12 +508,15 @@ def _check_saved(learn):
     if vars(learn).get('saved')!=_checksum(learn.model): raise ValueError(msg)
 
 def _check_places(run, folder, export):
-    "Is it known where to write, and is the place for `export` free?"
+    "Is it known where to write, is there no other run, and is the place for `export` free?"
+    own = vars(run).get('run_path') if isinstance(run, Learner) else at_home(run)
     msg = f'a {type(run).__name__} does not know where its run is kept: give `folder`'
-    if folder is None and isinstance(run, Learner) and 'run_path' not in vars(run): raise ValueError(msg)
+    if folder is None and own is None: raise ValueError(msg)
+    to = at_home(ifnone(folder, own))
+    check_beside(to, own)
     msg = f'export {export}: it is there already, give a new folder'
     if export and at_home(export).exists(): raise ValueError(msg)
-    if folder is None and isinstance(run, Learner): _check_saved(run)
+    if isinstance(run, Learner) and own is not None and to.resolve()==own.resolve(): _check_saved(run)
 
 # %% ../nbs/20_report.ipynb #812b82d2
 def explain_run(
@@ -535,11 +539,13 @@ def explain_run(
     check_of_report(mistakes, faithfulness, humans)
     if humans is not None: humans = read_humans(humans)
     _check_places(run, folder, export)
-    folder = at_home(ifnone(folder, vars(run).get('run_path') if isinstance(run, Learner) else run))
+    given,folder = (('',folder),('export',export)),at_home(ifnone(folder, vars(run).get('run_path') if isinstance(run, Learner) else run))
     if not isinstance(run, Learner):
         _check_class(target, run_config(run)['vocab'])
         tell(f'reading the run in {at_home(run)}, and its pictures')
         run = load_run(run)
+    for name,o in given:
+        if o: _check_apart(at_home(o), getattr(run.dls, 'found', None), name)
     check_explain(run, k, layers, method, target, mistakes)
     n_export = ifnone(mistakes, 100) or k
     tell(f'predicting {len(run.dls.valid_ds):,} pictures')

@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/cifar_cam/run.html.md"""
 __all__ = ['run_config', 'load_run', 'train_run', 'diagnose']
 
 # %% ../nbs/10_run.ipynb #085dcc7c
-import hashlib, json, os, re
+import filecmp, hashlib, json, os, re
 from html import escape
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -121,6 +121,17 @@ def _own_files(found):
     its = {'split.csv': split.encode(), 'labels_used.csv': put and _to_bytes(put.rows)}
     return {k: o for k,o in its.items() if o}
 
+# %% ../nbs/10_run.ipynb #f41ae6c4
+_explained = 'predictions.csv misclassified.png cams.png cams-*.png report.html report-*.html'.split()
+
+def _drop_explained(folder, tmp):
+    "Remove what `explain` wrote in the run `folder`, if the weights in `tmp`, which are to be its own, are others; and say what"
+    old,new = (o/'model.safetensors' for o in (folder,tmp))
+    if not old.is_file() or filecmp.cmp(old, new, shallow=False): return
+    gone = L(_explained).map(lambda o: sorted(folder.glob(o))).concat().filter(Path.is_file)
+    for o in gone: o.unlink()
+    if gone: _say(f'{folder} has new weights: removed {", ".join(gone.attrgot("name"))}, which `cifar-cam explain` writes again')
+
 # %% ../nbs/10_run.ipynb #0858fa78
 _epoch_cols = 'epoch train_loss train_acc valid_loss valid_acc lr seconds'.split()
 _batch_cols = 'step loss acc lr'.split()
@@ -152,6 +163,7 @@ def save_run(self:Learner,
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
         gone = [o for o in _some_have if not (tmp/o).exists()]
+        _drop_explained(folder, tmp)
     for o in gone: (folder/o).unlink(missing_ok=True)   # of an earlier run
     self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
     return self.run_path
@@ -467,12 +479,13 @@ def _run_recipe(recipe, data, **changes):
     short = _digits if data=='digits' and not changes.get('epochs') and isinstance(recipe, str) and recipe!='finetune' else {}
     return get_recipe(recipe, **short | changes)
 
-def _check_apart(out, found):
-    "`ValueError` if the run would be written among the pictures `found`, and be taken for a class of them"
+def _check_apart(out, found, name='out'):
+    "`ValueError` if `out`, called `name`, is among the pictures `found`, and would be taken for some of them"
+    if not isinstance(found, Pictures): return   # of others, it is not known where they are
     out,path = Path(out or 'runs').resolve(),found.path.resolve()
     theirs = [path] if found.layout=='classes' else [path/o for o in ('train',*_valid_names)]
     among = found.layout!='table' and (out==path or any(map(out.is_relative_to, theirs)))
-    if among: raise ValueError(f'out {out} is among the pictures of {path}: give a folder beside them')
+    if among: raise ValueError(f'{name} {out} is among the pictures of {path}: give a folder beside them'.strip())
 
 def _as_asked(data):
     "The data asked for as text; a path is not taken for the name of a data set"

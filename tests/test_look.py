@@ -132,6 +132,14 @@ def test_shell(run, flower, tmp_path):
     text = said(home/'run', flower, '--out', tmp_path/'seen.png')
     assert 'far from all training pictures' in text and Image.open(tmp_path/'seen.png').width>500
 
+def test_a_figure_that_fails(run, flower, tmp_path, capsys, monkeypatch):
+    "What was seen is said before the figure is written"
+    def full(*args): raise OSError(28, 'No space left on device', str(args[0]))
+    monkeypatch.setattr('cifar_cam.look.write_whole', full)
+    assert main(['look', str(run[1]/'run'), str(flower), '--out', str(tmp_path/'seen.png')])==1
+    said = capsys.readouterr()
+    assert 'far from all training pictures' in said.out and said.err==f'cifar-cam: No space left on device: {tmp_path/"seen.png"}\n', said
+
 def test_progress_in_a_pipe_is_apart(run, flower):
     "JSON on standard output, and nothing but lines elsewhere"
     _,home = run

@@ -1,9 +1,11 @@
 "What a notebook can't show of training: processes that are killed, and processes that train together."
 import json, os, re, signal, subprocess, sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 from PIL import Image
+from cifar_cam.cli import main
 from cifar_cam.learner import pick_precision
 
 CLI = [sys.executable, '-m', 'cifar_cam']
@@ -206,3 +208,18 @@ def test_wandb(tmp_path):
     assert res.returncode==0 and 'could not' not in res.stdout+res.stderr, res.stderr
     (log,) = tmp_path.glob('wandb/offline-run-*/*.wandb')
     assert b'raw_loss' in log.read_bytes() and b'nesterov' in log.read_bytes()
+
+def test_wandb_without_a_login(tmp_path, monkeypatch, capsys):
+    "Said in a line, before anything is read; and so is what it can't do later"
+    class Error(Exception): pass
+    def fails(**kwargs): raise Error('No API key configured.\nUse `wandb login` to log in.')
+    wandb = SimpleNamespace(Error=Error, login=fails, init=fails, config={})
+    monkeypatch.setitem(sys.modules, 'wandb', wandb)
+    monkeypatch.setitem(sys.modules, 'fastai.callback.wandb', SimpleNamespace(WandbCallback=None))
+    args = list(map(str, ['train', *SMALL, '--epochs', 1, '--wandb', '--out', tmp_path/'run']))
+    for before in '','training a ResNet18':
+        assert main(args)==1
+        said = capsys.readouterr()
+        assert said.err=='cifar-cam: --wandb: No API key configured: log in by `wandb login`, or set WANDB_MODE=offline\n'
+        assert before in said.out and bool(said.out)==bool(before) and not (tmp_path/'run').exists(), said
+        wandb.login = lambda **kwargs: True

@@ -9,9 +9,9 @@ from fastcore.test import expect_fail, test_eq as same
 from PIL import Image
 from cifar_cam.all import (AlbumentationsTransform, aug_transforms, augs_config, baseline_augs, BatchAug, BCEWithLogitsLossFlat,
                            CAMInterpretation, CamMaps, cifar_dls, cifar_resnet18, compare, CrossEntropyLossFlat, DataLoaders, described,
-                           digits_path, explain_run, F, FocalLossFlat, History, ImageDataLoaders, imagenet_stats, L, Learner, load_run,
-                           look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize, resnet_learner, run_config,
-                           SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
+                           digits_path, explain_run, F, first, FocalLossFlat, History, ImageDataLoaders, imagenet_stats, L, Learner,
+                           load_run, look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize, resnet_learner,
+                           run_config, SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
 from cifar_cam.cli import main
 
 TRAIN,VALID = 100,50
@@ -106,6 +106,32 @@ def test_saved_over_an_earlier_run(tmp_path, learn):
     del config['files']   # an older version wrote none
     (first.run_path/'config.json').write_text(json.dumps(config))
     same(load_run(first.run_path).dls.source, learn.dls.source)
+
+def test_what_was_explained_of_other_weights_goes(learn, tmp_path, capsys):
+    "A report or maps of other weights than those in the folder are nowhere, which is said; marks, and what is of the same weights, stay"
+    run,other = learn.save_run(tmp_path/'run'),trained(digits(n_train=TRAIN//2))
+    explain_run(learn, k=1, mistakes=1)
+    explain_run(learn, k=1, mistakes=1, method='layercam', target='contrast')
+    (run/'labels.csv').touch()
+    (run/'notes').mkdir()
+    names = {o.name for o in run.iterdir()}
+    learn.save_run(run)
+    assert {o.name for o in run.iterdir()}==names and 'removed' not in capsys.readouterr().out
+    other.save_run(run)
+    gone = {'predictions.csv','misclassified.png','cams.png','cams-layercam-contrast.png','report.html','report-layercam.html'}
+    assert {o.name for o in run.iterdir()}==names-gone
+    said = capsys.readouterr().out
+    assert f'{run} has new weights: removed predictions.csv, misclassified.png, cams.png' in said and all(o in said for o in gone)
+
+def test_what_is_explained_replaces_nothing_of_another_run(learn, run, copy, tmp_path):
+    before = {o.name: o.read_bytes() for o in copy.iterdir()}
+    for one in run,load_run(run),Learner(learn.dls, learn.model):
+        with expect_fail(ValueError, contains='holds another run'): explain_run(one, k=1, mistakes=0, folder=copy)
+    assert {o.name: o.read_bytes() for o in copy.iterdir()}==before
+    explain_run(copy, k=1, mistakes=0, folder=copy.parent/'.'/'copy')
+    changed = load_run(copy)
+    with torch.no_grad(): first(changed.model.parameters()).mul_(2)
+    with expect_fail(ValueError, contains='the weights have changed since the run was saved'): explain_run(changed, mistakes=0, folder=copy)
 
 def test_an_older_run_without_checksums(tmp_path):
     learn = train_run(coloured(tmp_path/'data'), tmp_path/'run', **HOW)

@@ -1,12 +1,14 @@
 "What a notebook can't show of the shell: processes, signals, exit statuses and full disks."
-import json, os, re, shutil, signal, subprocess, sys, time
+import errno, json, os, re, shlex, shutil, signal, subprocess, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from cifar_cam.cli import main
+from cifar_cam.choices import file_name, targets
+from cifar_cam.cli import _command, main
+from cifar_cam.files import staged, write_whole
 
 CLI = [sys.executable, '-m', 'cifar_cam']
 SMALL = '--data digits --n-train 200 --n-valid 100 --width 8'.split()
@@ -50,18 +52,21 @@ sys.exit(main(sys.argv[1:]))
     ('run --data digit', 'did you mean digits?'), ('run --precision bf61', 'did you mean bf16?'),
     ('run --augs cropp', 'did you mean crop?'), ('run --epocs 3', 'did you mean --epochs?'),
     ('trian', 'did you mean train?'), ('explian', 'did you mean explain?'),
-    ('run --epochs 0', '--epochs is 0'), ('run --lr fast', '--lr is fast'),
+    ('run --epochs 0', '--epochs is 0'), ('run --epochs=', "--epochs is '': give"), ('run --lr=', "--lr is '': give"),
+    ('run --flip=', "--flip is '': give"), ('run --lr fast', '--lr is fast'),
     ('run --size 8', '16 to 512'), ('run --seed -1', '--seed is -1'),
     ('run --mistakes 2001', '1 to 2000'), ('run --data nosuch', 'no file or folder nosuch'),
     ('run --weights nosuch', 'no file nosuch'), ('run --data digits --target actul', 'did you mean actual?'),
     ('run --resume', 'give the folder of the run'), ('run --method fem --target contrast', 'another --method'),
     ('explain', 'no run under runs/'), ('explain nosuch', 'not a run folder'),
     ('runs nosuch', 'no folder nosuch'), ('compare nosuch', 'give two or more'), ('compare nosuch other', 'nosuch is not a run folder'),
-    ('compare nosuch other --k 0', '1 to 1000')])
+    ("runs ''", "no folder '': give"), ("explain ''", "'' is not a run folder"), ('compare nosuch other --k 0', '1 to 1000'),
+    ('look nosuch photo.png --k 0', '--k is 0: give 1 to 100\n')])
 def test_answered_at_once(line, words, tmp_path):
     "Names, paths and numbers are looked at before torch, or anything of its weight, is imported"
     env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}
-    one_line(subprocess.run([sys.executable, '-c', WITHOUT, *line.split()], capture_output=True, text=True, cwd=tmp_path, env=env), words)
+    cmd = [sys.executable, '-c', WITHOUT, *shlex.split(line)]
+    one_line(subprocess.run(cmd, capture_output=True, text=True, cwd=tmp_path, env=env), words)
     assert not list(tmp_path.iterdir())
 
 @pytest.mark.parametrize('line,answer', [
@@ -81,11 +86,16 @@ def test_answered_at_once(line, words, tmp_path):
     ('explain runodd --humans photo.png --mistakes 0', '--humans is of the report, and there is none with --mistakes 0: leave one'),
     ('run --data digits --faithfulness --mistakes 0', '--faithfulness is of the report, and there is none with --mistakes 0: leave one'),
     ('explain runodd --out runodd/config.json', '--out runodd/config.json: runodd/config.json is a file, give a folder'),
+    ('explain runodd --out runs/hal', 'runs/hal holds another run, whose metrics.json would be replaced: give another folder'),
+    ('explain runodd --out runs/half', 'runs/half holds another run, whose metrics.json would be replaced: give another folder'),
+    ('train --data digits --out runs/stopped', 'there is an unfinished run in runs/stopped: go on with it by --resume, give another --out'),
+    ('train --data digits --out runodd', 'there is a run in runodd already: give another --out'),
     ('explain runodd --out photo.png/at', '--out photo.png/at: photo.png is a file, give a folder')])
 def test_what_is_meant_is_not_what_was_given(line, answer, tmp_path, monkeypatch, capsys):
     "Nothing is done, and no path is proposed in place of itself, nor a file in place of a folder"
-    for o in 'odd','runodd','runs/hal','runs/half/checkpoint': (tmp_path/o).mkdir(parents=True)
+    for o in 'odd','runodd','runs/hal','runs/half/checkpoint','runs/stopped': (tmp_path/o).mkdir(parents=True)
     for o in 'runodd','runs/hal': (tmp_path/o/'config.json').write_text('{}')
+    (tmp_path/'runs'/'stopped'/'config.json').write_text('{"interrupted": true}')
     for o in 'photo.png','runodd/history.csv','runodd/metrics.json','runs/half/checkpoint/epoch-00001-0.safetensors': (tmp_path/o).touch()
     monkeypatch.chdir(tmp_path)
     assert main(line.split())==1
@@ -123,6 +133,18 @@ def test_page(tmp_path, monkeypatch, capsys):
     for line,answer in said:
         assert main(line.split())==1
         assert capsys.readouterr().err.strip()==answer
+
+def test_names_of_maps():
+    "No two classes, nor a class and a method, have maps in the same file; plain names are as they are"
+    classes = ['1','-1','c','c++','c#','cat','cat dog','cat-dog','layercam','layercam-cat','', *('a'*40+o for o in 'xy')]
+    names = [file_name('cams.png', m, c) for m in ('gradcam','layercam') for c in [None, *targets, *classes]]
+    assert len(set(names))==len(names)-2, names   # None and predicted are alike
+    assert file_name('cams.png', 'LayerCAM', 'cat-dog')=='cams-layercam-cat-dog.png' and file_name('cams.png', target=3)=='cams-3.png'
+    assert all(re.fullmatch(r'cams(-\w+)*\.png', o) for o in names), names
+
+def test_the_command_is_kept_as_it_was_typed(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['/bin/cifar-cam', 'train', '--data', 'my pictures', '--out', "it's"])
+    assert shlex.split(_command())==['cifar-cam', *sys.argv[1:]]
 
 def test_installed_command():
     exe = shutil.which('cifar-cam', path=str(Path(sys.executable).parent))
@@ -256,6 +278,32 @@ def test_bad_arguments(tmp_path, capsys):
     one_line(sh('run', '--data', 'digits', '--out', tmp_path/'file'/'run'), 'is a file')
     assert not out.exists()
 
+def test_the_loss_is_nan(tmp_path):
+    "What ends the training is said in our words, with none of fastai's before them"
+    res = sh('train', *SMALL, '--epochs', 1, '--lr', 1e20, '--out', tmp_path/'run')
+    one_line(res)
+    assert res.stderr.startswith('cifar-cam: the loss of batch '), res.stderr
+
+def test_warnings_in_words_of_the_shell(tmp_path):
+    data = folder(tmp_path/'data', cat=3, dog=3)
+    res = sh('train', '--data', data, '--valid-pct', .3, '--epochs', 1, '--width', 2, '--size', 16, '--bs', 2, '--out', tmp_path/'run')
+    assert res.returncode==0 and 'cifar-cam: --valid-pct is 0.3, but ' in res.stderr and '`' not in res.stderr, res.stderr
+
+def test_nothing_is_written_among_the_pictures(tmp_path, capsys):
+    "Neither maps nor figures, which would be taken for pictures of a class"
+    data,run = folder(tmp_path/'data', cat=3, dog=3),tmp_path/'run'
+    def says(*args):
+        assert main(list(map(str, args)))==1
+        return capsys.readouterr().err
+    assert main(list(map(str, ['train', '--data', data, *'--epochs 1 --width 2 --size 16 --bs 2 --out'.split(), run])))==0
+    before = sorted(data.rglob('*'))
+    at = data/'train'/'cat'
+    assert f'cifar-cam: {at}/new is among the pictures of {data}: give a folder beside them' in says('explain', run, '--out', at/'new')
+    assert f'--export {at}/new is among the pictures' in says('explain', run, '--export', at/'new')
+    assert f'--out {at}/seen.png is among the pictures' in says('look', run, at/'0.png', '--out', at/'seen.png')
+    assert f'--out {at}/compare.html is among the pictures' in says('compare', run, run, '--out', at)
+    assert sorted(data.rglob('*'))==before
+
 def test_offline(tmp_path):
     "CIFAR-10 asked for, not here and no network: the error names the ways on"
     env = {k: v for k,v in os.environ.items() if k!='CIFAR_CAM_DATA'}
@@ -297,6 +345,16 @@ def _small_disk(path, mb):
     if os.name!='posix' or not shutil.which('mount'): return False
     cmd = ['mount', '-t', 'tmpfs', '-o', f'size={mb}m', 'tmpfs', str(path)]
     return subprocess.run(cmd, capture_output=True).returncode==0
+
+def test_a_full_disk_is_named(tmp_path):
+    "Also where a single file is written"
+    def full(f): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for write in (lambda: write_whole(tmp_path/'a.png', full)),(lambda: _staged(tmp_path/'a.png', full)):
+        with pytest.raises(OSError) as e: write()
+        assert e.value.filename==str(tmp_path/'a.png') and not list(tmp_path.iterdir())
+
+def _staged(folder, write):
+    with staged(folder) as tmp, (tmp/'a').open('wb') as f: write(f)
 
 def test_no_room(tmp_path):
     "Too little room is found before training"

@@ -490,7 +490,7 @@ cases = [
     (lambda: W.learn.export_onnx(W.home), '.onnx'),
     (lambda: export_run(W.home/'empty', W.home/'x.onnx'), 'not a run folder'),
     (lambda: export_run(W.net, W.home/'x.onnx'), 'run folder'),
-    (lambda: look_run(W.run, W.files[0], out=W.home/'file'), 'file'),
+    (lambda: look_run(W.run, W.files[0], out=W.home/'file'), 'file'), (lambda: look_run(W.run, W.files[0], say=5), 'say'),
     (lambda: cam(W.learn, W.home/'text.jpg'), 'not a picture'),
     (lambda: cam(W.net, W.files[0]), 'made ready'),
     (lambda: load_run(W.run, dls=5), 'dls'),
