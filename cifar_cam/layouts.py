@@ -210,7 +210,8 @@ def record(self:Pictures) -> dict: # For config.json
     kind = {str: 'text', int: 'whole numbers', bool: 'True or False'}[type(self.table.label.tolist()[0])]
     put = dict(labels_used=self.relabelled.record) if self.relabelled else {}
     how = dict(layout=self.layout, sets=list(self.names), valid_pct=self.valid_pct, labels=kind)
-    return dict(path=str(self.path.resolve()), **how, **counts, **put)
+    total = {o: int(self.total.get(o, 0)) for o in ('train','valid')}   # of which all were taken, or some
+    return dict(path=str(self.path.resolve()), **how, **counts, total=total, **put)
 
 # %% ../nbs/01_layouts.ipynb #3318f0f0
 _ways = dict(crop='centre square', squish='squished', pad='padded with black')

@@ -256,6 +256,7 @@ def _source(src):
     check_args(_a_resize, resize=src.get('resize', 'crop'))
     check_args(or_none(_a_pct), valid_pct=src.get('valid_pct'))
     check_value('sets', src.get('sets', ['train','test']), partial(are, ok=is_path, least=2, most=3), 'the names of two sets, or of three')
+    check_value('total', src.get('total'), lambda o: o is None or isinstance(o, dict), 'pictures by set')
     check_value('labels_used', src.get('labels_used'), lambda o: o is None or _is_record(o), 'what was done to the labels')
     return src['path'],src['fingerprint'],how
 
@@ -268,6 +269,16 @@ def _own_file(name, config, folder, old):
     if name in own and not (fn.is_file() and _sha256(fn)==own[name]): raise ValueError(msg)
     return fn if name in own else None
 
+def _n_again(found, split, name, n, total):
+    "How many pictures of a set to take, where a run took `n` of `total`: None, all, if it did; `FileNotFoundError` if there are too few"
+    its = found.table.label[found.table.split==split]
+    now,k = len(its),its.nunique()
+    had = f'the run had {_so_many(n, "picture")} in {name} of {found.path}, and there are {now:,} in {k:,} classes now'
+    msg = f'{had}: put them back as they were, or, in Python, give `load_run` a `dls=`'
+    if n>now or n<k and n!=total: raise FileNotFoundError(msg)
+    return None if n==total else n
+
+# %% ../nbs/10_run.ipynb #cd825881
 def _found_again(config, folder):
     "The pictures of a run, with their own labels: those of its split.csv, or else found as they were"
     src = config['data']
@@ -276,8 +287,9 @@ def _found_again(config, folder):
     if split: return _from_split(split, src)
     found = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=src['seed'])
     if 'layout' not in src: found = _as_it_was(found)
-    n = (src.get('labels_used') or {}).get('before', src)
-    return found.some(n['n_train'], n['n_valid'], src['seed'])
+    n,total = (src.get('labels_used') or {}).get('before', src),src.get('total') or {}
+    ns = [_n_again(found, o, name, n[f'n_{o}'], total.get(o)) for o,name in zip(('train','valid'), found.names)]
+    return found.some(*ns, src['seed'])
 
 def _run_pictures(config, folder):
     "The pictures of a run, with its labels_used.csv"

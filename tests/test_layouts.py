@@ -163,6 +163,41 @@ def test_added_pictures_change_no_run(tmp_path):
     Image.new('RGB', (20,15), 'white').save(path/'cat'/'1.png')
     assert any('they have changed since' in o for o in said(load_run, tmp_path/'run')[0])
 
+def changed_run(path, **kwargs):
+    "A run on train/ and test/ in `path`"
+    small(path/'data', train_cat=4, train_dog=4, test_cat=3, test_dog=3)
+    train_run(path/'data', path/'run', **SMALL, **kwargs)
+    return path/'run',path/'data'
+
+@pytest.mark.parametrize('kw,least', [({},1), (dict(n_train=8),1), (dict(n_train=7),1)])
+def test_a_picture_that_is_gone(tmp_path, capsys, kw, least):
+    "How many there were and are, and not that somebody asked for so many"
+    run,data = changed_run(tmp_path, **kw)
+    for o in range(2): (data/'train'/'cat'/f'{o}.png').unlink()
+    before = (run/'metrics.json').read_text()
+    assert main(['explain', str(run), '--mistakes', '0', '--k', '1'])==1
+    said = capsys.readouterr().err
+    assert f"the run had {kw.get('n_train', 8)} pictures in train of {data}" in said and '6 in 2 classes now: put them back' in said, said
+    assert main(['look', str(run), str(data/'test'/'cat'/'0.png')])==0 and 'the run had' in capsys.readouterr().out
+    assert (run/'metrics.json').read_text()==before
+
+def test_pictures_that_were_added(tmp_path, capsys):
+    "All are taken, as they were; the accuracy of the run stays that of its own pictures, and the report says that these are others"
+    run,data = changed_run(tmp_path)
+    small(data, size=(21,15), test_cat=5, test_dog=5)
+    before = (run/'metrics.json').read_text()
+    words,back = said(load_run, run)
+    assert len(back.dls.valid_ds)==10 and any('they have changed since' in o for o in words)
+    words,interp = said(explain_run, run, k=1)
+    assert any('metrics.json stays as it is' in o for o in words) and 'not all as they were in the run' in repr(interp)
+    assert 'not all as they were in the run' in (run/'report.html').read_text()
+    assert (run/'metrics.json').read_text()==before and len(pd.read_csv(run/'predictions.csv'))==10
+
+def test_some_pictures_are_taken_again(tmp_path):
+    learn = train_run(small(tmp_path/'data', train_cat=9, train_dog=9, test_cat=3, test_dog=3), tmp_path/'run', n_train=6, **SMALL)
+    words,back = said(load_run, tmp_path/'run')
+    assert back.dls.found.sets()==learn.dls.found.sets() and not words and back.dls.source['total']==dict(train=18, valid=6)
+
 def test_run_of_an_older_version(home, tmp_path):
     "Without the keys of today, and of three folders: test was looked at, and is"
     train_run(home/'three', tmp_path/'run', **SMALL)
