@@ -3,8 +3,8 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
-           'check_of_report', 'file_name', 'page_file']
+__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'nothing_there',
+           'check_out', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -30,6 +30,12 @@ def nearest(
     by = {str(o).lower(): str(o) for o in known}
     found = get_close_matches(str(name).lower()[:100], by, 1)
     return f' did you mean {by[found[0]]}?' if found else ''
+
+def nothing_there(
+    var:str # What `$CIFAR_CAM_DATA` is
+) -> str:
+    "That it names nothing that is there, and what to do"
+    return f'$CIFAR_CAM_DATA is {var}: there is nothing there; put it right or unset it'
 
 def check_out(
     out, # The folder asked for, or None

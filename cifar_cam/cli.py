@@ -101,8 +101,11 @@ def _near(path, *known, fit=os.path.exists):
 
 def _check_data(data):
     "`ValueError` if there is no such data"
-    path = os.getenv('CIFAR_CAM_DATA') if data=='cifar10' else data
-    if data=='digits' or path is None or path and os.path.exists(os.path.expanduser(path)): return
+    var = data=='cifar10' and os.getenv('CIFAR_CAM_DATA')
+    if data=='digits' or data=='cifar10' and not var: return
+    path = var or data
+    if path and os.path.exists(os.path.expanduser(path)): return
+    if var: raise ValueError(nothing_there(var))
     msg = f'no file or folder {path}:{_near(path, "cifar10", "digits")} give the path of a folder, a CSV or an archive'
     raise ValueError(msg if path else "data is '': give cifar10, digits, or the path of a file or folder")
 

@@ -17,6 +17,7 @@ from warnings import warn
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from .imports import *
 from .archives import unpack
+from .choices import nothing_there
 
 _fcntl = None
 with suppress(ImportError): import fcntl as _fcntl   # Windows has none
@@ -548,10 +549,11 @@ def cifar10_path(
 ) -> Path: # The folder, checked
     "The folder of CIFAR-10: the one given, `$CIFAR_CAM_DATA`, the one in fastai's data folder, or a download"
     check_args(or_none(allowed.path), path=path)
-    path = path or os.getenv('CIFAR_CAM_DATA')
+    var = not path and os.getenv('CIFAR_CAM_DATA')
+    path = path or var
     if path:
         path = Path(os.path.expanduser(path))
-        msg = f'no file or folder {path}: give the folder of a data set or its .tgz'
+        msg = nothing_there(var) if var else f'no file or folder {path}: give the folder of a data set or its .tgz'
         if not path.exists(): raise FileNotFoundError(msg)
         if path.is_dir(): return check_folder(path)
         msg = f'{path} is neither a folder nor a file: give the folder of a data set, or an archive of it'

@@ -670,10 +670,10 @@ def train_run(
 # %% ../nbs/10_run.ipynb #db3b4e60
 def _cifar10_here():
     "The CIFAR-10 that is found, as a fact, or a note that says why there is none"
-    where = os.getenv('CIFAR_CAM_DATA') or str(fastai_path('data')/'cifar10')
-    if not Path(where).exists():
-        return {},[f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use `data` digits']
-    try: return dict(cifar10=cifar10_path(where)),[]
+    where = fastai_path('data')/'cifar10'
+    msg = f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use `data` digits'
+    if not os.getenv('CIFAR_CAM_DATA') and not where.exists(): return {},[msg]
+    try: return dict(cifar10=cifar10_path()),[]
     except (ValueError, OSError) as e: return {},[f'CIFAR-10: {e}']
 
 def diagnose() -> tuple: # Facts by name, and a list of notes
