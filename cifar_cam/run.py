@@ -29,7 +29,7 @@ from .data import *
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
-from .arch import _own_weights
+from .arch import _n_classes, _own_weights
 from .recipe import *
 from .recipe import _only_saves
 from .recipe import recipe as get_recipe
@@ -442,7 +442,9 @@ def _repr_html_(self:_Learner):
 def _check_weights(out, r, arch, **kwargs):
     "`ValueError` if the network can't be made, or if there is no room for what it and the recipe `r` need, on the disk or in memory"
     weights,n_out = kwargs.get('weights'),2
-    if arch=='resnet18' and weights: n_out = len(_own_weights(weights).get('linear.bias', [0,0]))   # whose last layer is kept
+    if weights:   # whose last layer may be kept
+        with no_random(): bare = create_model(arch, 2, **kwargs | dict(pretrained=False, weights=None))
+        n_out = _n_classes(bare, _own_weights(weights), 2)
     with torch.device('meta') if arch=='resnet18' and not weights else no_random():   # on meta it takes none
         model = create_model(arch, n_out, **kwargs)
     n = 4*sum(p.numel() for p in model.parameters())
