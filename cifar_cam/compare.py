@@ -70,7 +70,7 @@ def _interpreted(run):
     if not isinstance(run, Learner):
         tell(f'reading the run in {run}, and its pictures')
         run = load_run(run)
-    tell(f'predicting {len(run.dls.valid_ds):,} pictures')
+    tell(f'predicting {_so_many(len(run.dls.valid_ds), "picture")}')
     return CAMInterpretation.from_learner(run)
 
 def _all_interpreted(runs):

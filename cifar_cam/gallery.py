@@ -13,6 +13,7 @@ import matplotlib as mpl, sklearn.metrics as skm
 from .choices import file_name
 from .imports import *
 from .files import *
+from .files import _so_many
 from .models import *
 from .classes import *
 from .trace import *
@@ -144,7 +145,7 @@ def _nothing(words, figsize=(6,1.5)):
     return _done(fig)
 
 @patch
-def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {len(self.table):,} pictures')
+def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {_so_many(len(self.table), "picture")}')
 
 @patch
 def plot_misclassified(self:CAMInterpretation,

@@ -219,7 +219,8 @@ def _of_what(self:CAMInterpretation):
     t,own = self.table,vars(self.learn)   # `learn.config` may be the model's: a `Learner` looks there, too
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
-    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({_so_many((~t.correct).sum(), "mistake")})', set=self._set_words(),
+    of,wrong = _so_many(len(t), 'picture'),_so_many((~t.correct).sum(), 'mistake')
+    res = dict(accuracy=f'{t.correct.mean():.2%} of {of} ({wrong})', set=self._set_words(),
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
         model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}

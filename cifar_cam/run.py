@@ -256,7 +256,8 @@ def _source(src):
     check_args(_a_resize, resize=src.get('resize', 'crop'))
     check_args(or_none(_a_pct), valid_pct=src.get('valid_pct'))
     check_value('sets', src.get('sets', ['train','test']), partial(are, ok=is_path, least=2, most=3), 'the names of two sets, or of three')
-    check_value('total', src.get('total'), lambda o: o is None or isinstance(o, dict), 'pictures by set')
+    counts = src.get('total') or {}
+    check_value('total', counts, lambda o: isinstance(o, dict) and all(is_whole(n, 0) for n in o.values()), 'numbers of pictures by set')
     check_value('labels_used', src.get('labels_used'), lambda o: o is None or _is_record(o), 'what was done to the labels')
     return src['path'],src['fingerprint'],how
 
@@ -424,8 +425,10 @@ def _of_run(self:_Learner):
     "What is known of a learner, as a dictionary of texts"
     own,src = vars(self),getattr(self.dls, 'source', {})
     es,model = self.history.epochs,type(get_model(self.model)).__name__
-    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es and pd.notna(es[-1]['valid_acc']) else None
-    data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
+    n = len(self.dls.valid_ds)
+    of = ' of '+_so_many(n, 'picture') if n else ''   # an exported one has none
+    acc = f'{es[-1]["valid_acc"]:.2%}{of}' if es and pd.notna(es[-1]['valid_acc']) else None
+    data = f'{Path(src["path"]).name}, {_so_many(src["n_train"], "training picture")}' if src else None
     done = max(len(es), sum(o.get('epochs_done', 0) for o in self.history.fits))   # also of what it began with
     res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=self.precision, run=own.get('run_path'))
     return {k: str(v) for k,v in res.items() if v is not None}
@@ -665,7 +668,8 @@ def train_run(
     set_seed(seed)
     learn = resnet_learner(dls, create_model(n_out=dls.c, dropout=r.dropout, **how), r, precision, compile=compile)
     with no_random(): check(learn)
-    _say(f'training {_called(**how)} on {len(dls.train_ds):,} pictures, {_so_many(r.epochs, "epoch")}, {learn.precision}, on {dls.device}')
+    on,epochs = _so_many(len(dls.train_ds), 'picture'),_so_many(r.epochs, 'epoch')
+    _say(f'training {_called(**how)} on {on}, {epochs}, {learn.precision}, on {dls.device}')
     with _own_folder(out, _run_name(name)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 

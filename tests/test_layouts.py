@@ -281,7 +281,7 @@ def test_table_in_a_folder(tmp_path, name):
     put(tmp_path/'d'/name, '\n'.join(rows).replace(',', ',\t'[name[-3:]=='tsv']))
     words,found = said(find_pictures, tmp_path/'d')
     assert set(found.table.label)=={'cat','dog'} and len(found.table)==5
-    assert len(words)==1 and '1 others in the folder are not taken, such as ' in words[0] and words[0].endswith('part2/2.png')
+    assert len(words)==1 and '1 other in the folder is not taken, such as ' in words[0] and words[0].endswith('part2/2.png')
 
 def test_table_beside_train(tmp_path):
     "Of loose pictures it says the classes; of class folders it does not, and that is said"
@@ -300,6 +300,35 @@ def test_names_of_folders(tmp_path):
     (tmp_path/'__MACOSX'/'._0.png').touch()
     assert set(find_pictures(tmp_path).table.label)=={'_a','_b'}
 
+@pytest.mark.parametrize('text', ['label, file\na, cat/0.png\nb, dog/0.png\n', 'file, label\ncat/0.png, "a"\n"dog/0.png" , "b"\n',
+    'label, "file"\n"a", "cat/0.png"\n"b", "dog/0.png"\n', 'label;file\na; cat/0.png\nb;dog/0.png \n'])
+@pytest.mark.parametrize('whole', [False,True])
+def test_spaces_around_fields(tmp_path, text, whole):
+    "As people write tables: they are no part of a path or a label, and neither are quotes behind them"
+    head,rows = text.split('\n', 1)
+    fn = csv_of(tmp_path, f'{head}\n' + ''.join(rows.replace('/0', f'/{i}') for i in range(3)))
+    found = find_pictures(fn if whole else tmp_path)
+    assert {(o.parent.name,l) for o,l in zip(found.table.file, found.table.label)}=={('cat','a'),('dog','b')}
+
+def test_spaces_in_names_of_files(tmp_path):
+    "Those that a file has stay, also in the table that a run keeps"
+    small(tmp_path/'data', a=5, b=5)
+    for i in range(5): (tmp_path/'data'/'a'/f'{i}.png').rename(tmp_path/'data'/'a'/f' "{i}".png')
+    (tmp_path/'data'/'a').rename(tmp_path/'data'/' a')
+    learn = train_run(tmp_path/'data', tmp_path/'run', **SMALL)
+    assert load_run(tmp_path/'run').dls.source==learn.dls.source and set(learn.dls.vocab)=={' a','b'}
+
+@pytest.mark.skipif(os.name!='posix', reason='pipes of another kind')
+def test_a_pipe_among_pictures(tmp_path):
+    "Refused, not waited for"
+    path = small(tmp_path/'data', cat=3, dog=3)
+    os.mkfifo(path/'cat'/'p.png')
+    with pytest.raises(ValueError, match='p.png is no regular file, but a pipe or a device: remove it'): cifar_dls(path)
+    with pytest.raises(ValueError, match="can't read the picture .*p.png: it is no regular file"): load_rgb(path/'cat'/'p.png')
+    (path/'cat'/'p.png').unlink()
+    (path/'cat'/'p.png').symlink_to(path/'dog'/'1.png')
+    assert len(cifar_dls(path).found.table)==7
+
 # what is refused, each in a line
 
 def put(fn, text, **kwargs):
@@ -314,7 +343,11 @@ def frame(tmp, **cols): return pd.DataFrame(dict(file=[str(o) for o in sorted(sm
 BAD = dict(
     nothing=(lambda t: t/'nosuch', 'no file or folder'), empty=(lambda t: t, 'no pictures and no class folders in'),
     no_classes=(lambda t: small(t, x=3)/'x', '3 pictures in .*give each class a folder'),
-    one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"), deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
+    one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"),
+    no_pictures=(lambda t: put(t/'batches'/'data_1', '') and t, 'batches has no pictures but 1 file of other kinds'),
+    none_to_train=(lambda t: put(small(t, test_cat=2)/'train'/'cat'/'data_1', '') and t, 'cat has no pictures but 1 file of other kinds'),
+    all_valid=(lambda t: csv_of(t, 'file,label,is_valid\ncat/0.png,a,True\ndog/0.png,b,True\n'), 'is_valid True in every row: give False'),
+    deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
     deeper=(lambda t: small(t, in_cat=2, in_dog=2), 'give .*/in;'), empty_class=(lambda t: small(t, cat=2, dog=0), 'dog has no pictures'),
     singles=(lambda t: small(t, cat=1, dog=1), 'none is left to validate'),
     capital=(lambda t: small(t, Train_cat=2, Val_cat=2), 'call it train'),
@@ -327,7 +360,7 @@ BAD = dict(
     lost_link=(lambda t: (small(t, cat=2, dog=2)/'cat'/'x.png').symlink_to(t/'nosuch') or t, 'link to nothing'),
     new_class=(lambda t: small(t, train_cat=2, train_dog=2, test_fox=2), "class 'fox'"),
     picture=(lambda t: small(t, cat=2)/'cat'/'0.png', 'is one picture'), excel=(lambda t: put(t/'t.xlsx', ''), 'save it as CSV'),
-    no_archive=(lambda t: put(t/'t.tgz', 'text'), 'not a complete archive'),
+    no_archive=(lambda t: put(t/'t.tgz', 'text'), 't.tgz is no archive, table or folder that is read here'),
     seven=(lambda t: (t/'x.7z').write_bytes(b"7z\xbc\xaf'\x1c"+bytes(99)) and t/'x.7z', r'packed as \.7z, .*unpack it yourself'),
     zst=(lambda t: (t/'x.tar.zst').write_bytes(b'\x28\xb5\x2f\xfd'+bytes(99)) and t/'x.tar.zst', r'packed as \.zst'),
     gz=(lambda t: put(t/'t.csv.gz', 'x'), 'a table that is compressed: unpack it first, and give t.csv'),
@@ -389,7 +422,7 @@ def test_said(tmp_path):
     words,_ = said(find_pictures, small(tmp_path/'b', train_cat=2, train_dog=2, val_cat=2), valid_pct=.3)
     assert words==[f'`valid_pct` is 0.3, but {tmp_path}/b has a set of its own to validate on, val: that one is used']
     (tmp_path/'a'/'cat'/'notes.txt').touch()
-    assert any('1 files of other kinds (1 .txt) are skipped' in o for o in said(find_pictures, tmp_path/'a')[0])
+    assert any('1 file of other kinds (1 .txt) is skipped' in o for o in said(find_pictures, tmp_path/'a')[0])
 
 def test_out_is_apart(tmp_path):
     flat,alone = small(tmp_path/'flat', cat=3, dog=3),small(tmp_path/'alone', train_cat=3, train_dog=3)
