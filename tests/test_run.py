@@ -53,7 +53,7 @@ def test_data_that_moved(copy):
     config = json.loads((copy/'config.json').read_text())
     config['data']['path'] = '/nosuch'
     (copy/'config.json').write_text(json.dumps(config))
-    with expect_fail(FileNotFoundError, contains='give `dls=`'): load_run(copy)
+    with expect_fail(FileNotFoundError, contains='give `load_run` a `dls=`'): load_run(copy)
 
 def test_no_augmentations(tmp_path):
     same(run_config(trained(digits(augs=None)).save_run(tmp_path/'plain'))['augs'], None)
