@@ -10,6 +10,7 @@ __all__ = ['arch_name', 'arch_settings', 'create_model', 'model_from_arch', 'dep
 # %% ../nbs/06_arch.ipynb #3205d6dc
 import difflib
 from contextlib import contextmanager, nullcontext
+from warnings import warn
 from .imports import *
 from fastai.vision.learner import create_timm_model, create_vision_model, default_split, model_meta
 from safetensors.torch import load_file
@@ -96,17 +97,34 @@ def _with_own_head(model, n_out):
     setattr(model.get_submodule(parent), last, nn.Linear(old.in_features, n_out))
     return model
 
-def _from_torchvision(full, n_out, size, pretrained, sd):
+def _n_classes(model, sd, n):
+    "For how many classes the weights `sd` are, as their last ones say; `n`, as the network `model` is, if they don't say"
+    k,o = list(model.state_dict().items())[-1]
+    return len(sd[k]) or n if o.ndim and len(o)==n and k in sd and sd[k].ndim==o.ndim else n
+
+def _from_file(make, sd, what):
+    "The library's network by `make` with all weights `sd`, for as many classes as they are"
+    model = make()
+    own = getattr(model, 'num_classes', 1000)
+    n = _n_classes(model, sd, own)
+    if n!=own: model = make(num_classes=n)
+    load_weights(model, sd, what)
+    if n!=own: warn(f'{what}: its last layer, for {n:,} classes, is not used: the network has a new one')
+    return model
+
+def _from_torchvision(full, n_out, size, pretrained, given):
     "A network of torchvision, and whose its head is"
     make = tvm.get_model_builder(full.partition('/')[2])
     two = make.__name__ in ('googlenet','inception_v3')   # which have a second head, for training from nothing
     own = dict(image_size=size) if make.__name__.startswith('vit_') else {}
     def build(pretrained=False):
         if two and not pretrained: own['aux_logits'] = False
-        with _fetching(full) if pretrained else nullcontext(): model = make(weights='DEFAULT' if pretrained else None, **own)
-        if two: model.aux_logits,model.AuxLogits = False,None
-        if sd is not None: load_weights(model, sd, 'weights: the file')
-        return model
+        def library(**kw):
+            model = make(weights='DEFAULT' if pretrained else None, **own, **kw)
+            if two: model.aux_logits,model.AuxLogits = False,None
+            return model
+        if given: return _from_file(library, *given)
+        with _fetching(full) if pretrained else nullcontext(): return library()
     if make not in model_meta: return _with_own_head(build(pretrained), n_out),'own'
     return create_vision_model(build, n_out, pretrained, cut=model_meta[make]['cut']),'fastai'
 
@@ -125,35 +143,45 @@ def _fits(name, n_out, size, own):
         with no_random(): return _gives(create_timm_model(name, n_out, pretrained=False, **own)[0], n_out, size)
     except Exception: return False   # its body gives something else, and each in its own way
 
-def _from_timm(full, n_out, size, pretrained, sd, head):
+def _from_timm(full, n_out, size, pretrained, given, head):
     "A network of timm, and whose its head is; None: whose fits"
     its,name = arch_settings(full),full.partition('/')[2]
     own = dict(img_size=size) if its['fixed'] and size!=its['size'] else {}
     head = head or ('fastai' if _fits(name, n_out, size, own) else 'own')
-    if sd is not None:
-        load_weights(_timm().create_model(name), sd, 'weights: the file')   # timm itself would leave out what does not fit
-        own['pretrained_cfg_overlay'] = dict(state_dict=sd)
+    if given:
+        whole = _from_file(partial(_timm().create_model, name), *given)   # timm itself would leave out what does not fit
+        own['pretrained_cfg_overlay'] = dict(state_dict=given[0], num_classes=whole.num_classes)
     with _fetching(full) if pretrained else nullcontext():
-        pretrained = pretrained or sd is not None
+        pretrained = pretrained or bool(given)
         if head=='own': return _timm().create_model(name, num_classes=n_out, pretrained=pretrained, **own),head
         return create_timm_model(name, n_out, pretrained=pretrained, **own)[0],head
 
 # %% ../nbs/06_arch.ipynb #8f5cf77a
-def _made(full, n_out, size, pretrained, sd, head=None):
-    "The network, and whose its head is; `ValueError` if it takes no pictures of `size`"
+def _made(full, n_out, size, pretrained, given=None, head=None):
+    "The network, with the weights `given`, and whose its head is; `ValueError` if it takes no pictures of `size`"
     its,shown = arch_settings(full)['size'],f'{size}x{size}'
     msg = f"size: the library's weights of {full} are for pictures of {its}x{its}, give that size"
     if pretrained and full.startswith('torchvision/vit_') and size!=its: raise ValueError(msg)
     if pretrained:
-        with no_random(): _,head = _made(full, n_out, size, False, None, head)   # what is wrong without weights is not their fault
+        with no_random(): _,head = _made(full, n_out, size, False, head=head)   # what is wrong without weights is not their fault
     try:
-        model,head = (_from_timm(full, n_out, size, pretrained, sd, head) if full.startswith('timm/')
-                      else _from_torchvision(full, n_out, size, pretrained, sd))
+        model,head = (_from_timm(full, n_out, size, pretrained, given, head) if full.startswith('timm/')
+                      else _from_torchvision(full, n_out, size, pretrained, given))
         if _gives(model, n_out, size): return model,head
         why = 'it gives something else than a figure a class'
     except (RuntimeError, AssertionError, TypeError) as e: why = ' '.join(str(e).split())[:120] or type(e).__name__
     if size==its: raise ValueError(f"arch: {full} can't be used as a classifier of pictures ({why}): give another")
     raise ValueError(f"size: {full} can't take pictures of {shown} ({why}): its own are {its}x{its}")
+
+def _made_with(full, n_out, size, sd, what):
+    "The network with the weights `sd`, as it is made here, or else all but the head of the library's; and whose its head is"
+    with no_random(): model,head = _made(full, n_out, size, False)
+    own = model.state_dict()
+    try: load_weights(model, sd, what)
+    except ValueError:
+        if head=='fastai' and 2*sum(k in own for k in sd)>len(sd): raise   # by its names, it was made here
+        return _made(full, n_out, size, False, (sd,what), head)
+    return model,head
 
 # %% ../nbs/06_arch.ipynb #c9698373
 def create_model(
@@ -161,7 +189,7 @@ def create_model(
     n_out:int=10, # Number of classes
     size:int=None, # Height and width of the pictures in pixels; None: the network's own
     pretrained:bool=False, # Begin with the library's weights, trained on ImageNet?
-    weights=None, # Begin with those in this file, of the whole network
+    weights=None, # Begin with those in this file, of the whole network: as it is made here, or as the library has it, without its head
     width:int=64, # Channels of the first stage, of our `resnet18` alone
     dropout:float=0. # Share of features dropped before the last layer, of our `resnet18` alone
 ) -> nn.Module: # Takes n x 3 x `size` x `size`, gives logits, n x `n_out`; its `arch` has what it was made from
@@ -178,7 +206,7 @@ def create_model(
         if sd is not None: load_weights(model, sd, weights)
     else:
         size = ifnone(size, its['size'])
-        model,head = _made(full, n_out, size, pretrained and sd is None, sd)
+        model,head = _made(full, n_out, size, pretrained) if sd is None else _made_with(full, n_out, size, sd, f'weights: {weights}')
         model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained and sd is None))
     if sd is not None: model.arch['weights'] = Path(weights).name
     return model
@@ -197,7 +225,7 @@ def model_from_arch(
         check_args(allowed.whole, n_out=arch['n_out'])
         check_args(allowed.size, size=arch['size'])
         check_value('head', arch['head'], lambda o: o in ('own','fastai'), "'own' or 'fastai'")
-        model,_ = _made(full, arch['n_out'], arch['size'], False, None, arch['head'])
+        model,_ = _made(full, arch['n_out'], arch['size'], False, head=arch['head'])
     model.arch = arch
     return model
 

@@ -43,13 +43,24 @@ def _parts(name):
 def _begins(arch, magic):
     with open(arch, 'rb') as f: return f.read(len(magic))==magic
 
+def _opener(arch): return next((o for magic,o in _openers if _begins(arch, magic)), open)
+
+def _is_none(arch):
+    "Does `arch` begin as no archive does, neither a .zip nor, unpacked, a .tar? Of what is empty or cut short, that is not known"
+    try:
+        with _opener(arch)(arch, 'rb') as f: head = f.read(512)
+        if head and not _begins(arch, b'PK'): tarfile.TarInfo.frombuf(head, 'utf-8', 'surrogateescape')
+    except tarfile.EOFHeaderError: pass
+    except tarfile.HeaderError: return b'ustar' not in head
+    except Exception: pass   # decoders have many
+    return False
+
 def _not_a_file(name):
     return Refused(f'{name!r} is no regular file or folder, but a link or a device: pack the pictures themselves')
 
 def _tar(arch):
     "Path, size and a function that opens it, of each file in a .tar, which is then read to its end: its checksum stands there"
-    opener = next((o for magic,o in _openers if _begins(arch, magic)), open)
-    with opener(arch, 'rb') as raw:
+    with _opener(arch)(arch, 'rb') as raw:
         f = _Measured(raw, _end(arch))
         with tarfile.open(fileobj=f, mode='r:') as t:
             for m in t:
@@ -116,5 +127,7 @@ def unpack(
         raise ValueError(msg) from e
     except Exception as e:   # decoders have many
         if isinstance(e, OSError) and e.errno: raise
+        none = f'{arch} is no archive, table or folder that is read here: look what it is, and give a folder, a CSV, a .tgz or a .zip'
+        if _is_none(arch): raise ValueError(none) from e
         msg = f'{arch} is not a complete archive ({e}): fetch it again, or give a .tgz or .zip'
         raise ValueError(msg) from e

@@ -3,8 +3,8 @@ import hashlib, json, re
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'check_out',
-           'check_beside', 'check_of_report', 'file_name', 'page_file']
+__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'nothing_there',
+           'check_out', 'check_beside', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -36,6 +36,12 @@ def _unfinished(p):
     if not (p/'config.json').exists(): return True if any((p/'checkpoint').glob('epoch-*.safetensors')) else None
     try: return bool(json.loads((p/'config.json').read_text(encoding='utf-8')).get('interrupted'))
     except (OSError, ValueError, AttributeError, RecursionError): return False   # damaged, which is told elsewhere
+
+def nothing_there(
+    var:str # What `$CIFAR_CAM_DATA` is
+) -> str:
+    "That it names nothing that is there, and what to do"
+    return f'$CIFAR_CAM_DATA is {var}: there is nothing there; put it right or unset it'
 
 def check_out(
     out, # The folder asked for, or None

@@ -17,7 +17,7 @@ from warnings import warn
 from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
-from .files import _as_rgb, _from_array, _is_picture, _skipped, _told
+from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -186,7 +186,7 @@ def _in_folder(folder):
         dirs[:] = [o.name for o in new if o.name in below]
     res,other = sorted(filter(_is_picture, files)),Counter(o.suffix.lower() or o.name for o in files if not _is_picture(o))
     if not res: raise ValueError(f'no pictures in {where}{_skipped(other, " but")}: give a folder with pictures in it, or a file')
-    if other: warn(f'{where}:{_skipped(other)} are skipped: their names are not those of pictures')
+    _say_skipped(where, other)
     if twice: warn(f'{where}: links to what is in it already are skipped ({twice:,})')
     return res
 
@@ -336,7 +336,7 @@ def as_probs(
     c,names = preds.shape[1],', '.join(map(as_text, vocab[:5])) + ', …'*(n>5)
     msg = f'the model gives one figure for two classes, and nothing is known of it by {how}: give {_way_on}'
     if (c,n)==(1,2): raise ValueError(msg)
-    msg = (f'the model gives {c:,} figures a picture, and there are {n:,} classes ({names}): '
+    msg = (f'the model gives {_so_many(c, "figure")} a picture, and there are {n:,} classes ({names}): '
            'give a model with an output for each, or, where the data has no names of its own, those of all classes as `vocab=`')
     if c!=n: raise ValueError(msg)
     _check_rows(preds, how)

@@ -104,8 +104,11 @@ def _near(path, *known, fit=os.path.exists):
 
 def _check_data(data):
     "`ValueError` if there is no such data"
-    path = os.getenv('CIFAR_CAM_DATA') if data=='cifar10' else data
-    if data=='digits' or path is None or path and os.path.exists(os.path.expanduser(path)): return
+    var = data=='cifar10' and os.getenv('CIFAR_CAM_DATA')
+    if data=='digits' or data=='cifar10' and not var: return
+    path = var or data
+    if path and os.path.exists(os.path.expanduser(path)): return
+    if var: raise ValueError(nothing_there(var))
     msg = f'no file or folder {path}:{_near(path, "cifar10", "digits")} give the path of a folder, a CSV or an archive'
     raise ValueError(msg if path else "data is '': give cifar10, digits, or the path of a file or folder")
 
@@ -187,8 +190,8 @@ def _times(folder, names): return {k: (folder/o).stat().st_mtime_ns for k,o in n
 def _summary(interp, names, folder, before={}):
     "Say how good it is, what lies where, and which of the files that were there `before` are new"
     t,now = interp.table,_times(folder, names)
-    n = (~t.correct).sum()
-    print(f'accuracy {t.correct.mean():.2%} on {len(t):,} pictures, {n:,} mistake{"" if n==1 else "s"}')
+    def many(n, word): return f'{n:,} {word}' + ('' if n==1 else 's')
+    print(f'accuracy {t.correct.mean():.2%} on {many(len(t), "picture")}, {many((~t.correct).sum(), "mistake")}')
     for k in now: print(f'{k:12s}{folder/names[k]}')
     replaced = ', '.join(names[k] for k in now if before.get(k, now[k])!=now[k])
     if replaced: print(f'replaced    {replaced}')

@@ -70,7 +70,7 @@ def _interpreted(run):
     if not isinstance(run, Learner):
         tell(f'reading the run in {run}, and its pictures')
         run = load_run(run)
-    tell(f'predicting {len(run.dls.valid_ds):,} pictures')
+    tell(f'predicting {_so_many(len(run.dls.valid_ds), "picture")}')
     return CAMInterpretation.from_learner(run)
 
 def _all_interpreted(runs):
@@ -400,7 +400,7 @@ def _settings(record, n=0):
     if put: its['data'] = its['data'] | dict(labels_used=f'{_labels_words(put)}; fingerprint {put.get("fingerprint")}')
     if n and fits: its['fits'] = '; '.join(f'{o.get("function")}, {_so_many(o.get("epochs_done") or 0, "epoch")}' for o in fits)
     for i,o in enumerate(fits[:n], 1): its[f'fits.{i}'] = {k: v for k,v in o.items() if k not in _how_it_went}
-    return _flat(its)
+    return {k: v for k,v in _flat(its).items() if not k.startswith('data.total.')}   # of which it is known how many were taken
 
 def _fits_told(records):
     "How many fits of each run are told of: none, if their recipes say all"

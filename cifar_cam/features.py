@@ -19,6 +19,7 @@ from .imports import *
 from .choices import nearest
 from .progress import watched
 from .files import *
+from .files import _so_many
 from .data import *
 from .data import _cache_home, _sweep
 from .models import *
@@ -676,7 +677,7 @@ def people_disagree(self:CAMInterpretation,
         file,o = odd[['file','humans_top']].iloc[0]
         msg = f'humans: {len(odd):,} of their labels are no classes of this network, such as {short_repr(o)} of {file}:'
         raise ValueError(f'{msg}{nearest(o, classes)} there is {names}; put them right, or leave them empty')
-    if not len(t): raise ValueError(f'humans: none of its {len(h):,} pictures is one of these, such as {self.table.file[0]}')
+    if not len(t): raise ValueError(f'humans: none of its {_so_many(len(h), "picture")} is one of these, such as {self.table.file[0]}')
     return t.assign(other=t.humans_top!=t.actual.map(as_text), refused=t.given<3).drop(columns=['humans_top','given'])
 
 @patch

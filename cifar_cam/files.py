@@ -17,6 +17,7 @@ from warnings import warn
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from .imports import *
 from .archives import unpack
+from .choices import nothing_there
 
 _fcntl = None
 with suppress(ImportError): import fcntl as _fcntl   # Windows has none
@@ -196,6 +197,8 @@ def _as_rgb(im):
 # %% ../nbs/00_files.ipynb #72d930d8
 def _read(fn):
     "Read a picture as RGB, as `load_rgb` does, without a word about 12 bits"
+    odd = is_path(fn) and os.path.exists(fn) and not (os.path.isfile(fn) or os.path.isdir(fn))
+    if odd: raise ValueError(f"can't read the picture {fn}: it is no regular file; replace or remove it")   # a pipe may never end
     try:
         with Image.open(fn) as im: return _as_rgb(im)
     except FileNotFoundError: raise
@@ -276,19 +279,27 @@ def _check_class(folder, n=None):
     if lost: raise ValueError(f'{lost} is a link to nothing: replace or remove it')
     deep = first(o.path for o in found if o.is_dir())
     if deep: raise ValueError(f'{deep} is a folder inside a class: put its pictures into {folder}, or remove it')
+    odd = first(o.path for o in found if _is_picture(o) and not o.is_file())
+    if odd: raise ValueError(f'{odd} is no regular file, but a pipe or a device: remove it')
     other = Counter(Path(o).suffix.lower() or o.name for o in found if not _is_picture(o))
     k = len(found)-sum(other.values())
     msg = f'the class folder {folder} has no pictures{_skipped(other, " but")}: add some, or remove the folder'
     if k==0: raise ValueError(msg)
     path = folder.parent.parent
-    msg = f'{folder} has {k:,} pictures where {n or k:,} are expected: the copy is not complete, remove {path}'
+    msg = f'{folder} has {_so_many(k, "picture")} where {n or k:,} are expected: the copy is not complete, remove {path}'
     if n and k!=n: raise ValueError(msg)
     return other
+
+def _say_skipped(path, other):
+    "Say which files in `path` are skipped, if some are"
+    are = 'are skipped: their names are not those of pictures'
+    if sum(other.values())==1: are = 'is skipped: its name is not that of a picture'
+    if other: warn(f'{path}:{_skipped(other)} {are}')
 
 def _skipped(other, before=''):
     "Files that are no pictures by their names, in words"
     kinds = ', '.join(f'{n:,} {o}' for o,n in other.most_common(5))
-    return f'{before} {sum(other.values()):,} files of other kinds ({kinds})' if other else ''
+    return f'{before} {_so_many(sum(other.values()), "file")} of other kinds ({kinds})' if other else ''
 
 # %% ../nbs/00_files.ipynb #86493c96
 def class_name(
@@ -328,12 +339,14 @@ def check_folder(
     sets,other = [path/o for o in ('train',*_set_names(path))],Counter()
     found = L(sets).map(_classes)
     msg = f'only one class, {first(found[0])!r}, in {sets[0]}: a classifier needs two or more'
-    if len(found[0])<2: raise ValueError(msg)
+    if len(found[0])<2:
+        for o in found[0].values(): _check_class(o)   # one without pictures is none
+        raise ValueError(msg)
     for folder,classes,n in zip(sets, found, counts or (None,)*3):
         new = first(o for o in classes if o not in found[0])
         if new: raise ValueError(f'the class {new!r} of {folder} is not in {sets[0]}: the network could not learn it')
         for o in classes.values(): other += _check_class(o, n)
-    if other: warn(f'{path}:{_skipped(other)} are skipped: their names are not those of pictures')
+    _say_skipped(path, other)
     return path
 
 # %% ../nbs/00_files.ipynb #d58a2e22
@@ -554,10 +567,11 @@ def cifar10_path(
 ) -> Path: # The folder, checked
     "The folder of CIFAR-10: the one given, `$CIFAR_CAM_DATA`, the one in fastai's data folder, or a download"
     check_args(or_none(allowed.path), path=path)
-    path = path or os.getenv('CIFAR_CAM_DATA')
+    var = not path and os.getenv('CIFAR_CAM_DATA')
+    path = path or var
     if path:
         path = Path(os.path.expanduser(path))
-        msg = f'no file or folder {path}: give the folder of a data set or its .tgz'
+        msg = nothing_there(var) if var else f'no file or folder {path}: give the folder of a data set or its .tgz'
         if not path.exists(): raise FileNotFoundError(msg)
         if path.is_dir(): return check_folder(path)
         msg = f'{path} is neither a folder nor a file: give the folder of a data set, or an archive of it'
@@ -575,7 +589,7 @@ def _spread(files, n, seed, where, of=class_name):
     classes = groupby(files, of)
     total,k = len(files),len(classes)
     n = ifnone(n, total)
-    msg = f'{n:,} pictures asked for in {where}: it has {total:,} in {k} classes, so give {k} to {total:,}'
+    msg = f'{_so_many(n, "picture")} asked for in {where}: it has {total:,} in {k} classes, so give {k} to {total:,}'
     if not k<=n<=total: raise ValueError(msg)
     if n==total: return L(files)
     for c,fs in classes.items(): random.Random(f'{seed} {c}').shuffle(fs)

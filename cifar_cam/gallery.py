@@ -13,6 +13,7 @@ import matplotlib as mpl, sklearn.metrics as skm
 from .choices import file_name
 from .imports import *
 from .files import *
+from .files import _so_many
 from .models import *
 from .classes import *
 from .trace import *
@@ -144,7 +145,7 @@ def _nothing(words, figsize=(6,1.5)):
     return _done(fig)
 
 @patch
-def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {len(self.table):,} pictures')
+def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {_so_many(len(self.table), "picture")}')
 
 @patch
 def plot_misclassified(self:CAMInterpretation,
@@ -330,17 +331,18 @@ def save(self:CAMInterpretation,
     k:int=10, # Mistakes with maps; twice as many in the gallery
     **kwargs # More for `plot_cams`
 ) -> Path: # The run folder
-    "Write predictions.csv (names by `as_cell`), metrics.json, misclassified.png and cams.png (by `file_name`), all or none"
+    "Write predictions.csv (names by `as_cell`), metrics.json (but not of changed pictures), misclassified.png and cams.png"
     check_args(allowed.whole, k=k)
     (its,whole),folder = self._of_set(),at_home(folder)
     msg = f'{folder} is a run folder, and these pictures are not all that it is measured on, but {its}: give another folder'
     if (folder/'config.json').exists() and not (whole and its in ('valid','test')): raise ValueError(msg)
+    stay = self._metrics_stay(folder)
     with staged(folder) as tmp:
         fn = file_name('cams.png', kwargs.get('method', 'gradcam'), kwargs.get('target', 'predicted'))
         self.plot_cams(k, **kwargs).savefig(tmp/fn, dpi=150)
         self.plot_misclassified(2*k).savefig(tmp/'misclassified.png', dpi=150)
         self._to_csv(tmp/'predictions.csv')
-        (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
+        if not stay: (tmp/'metrics.json').write_text(json.dumps(self.metrics(), indent=2))
     return folder
 
 # %% ../nbs/18_gallery.ipynb #960c8d64

@@ -11,6 +11,7 @@ __all__ = ['CAMInterpretation']
 import json
 from copy import copy
 from html import escape
+from warnings import warn
 import sklearn.metrics as skm
 from .imports import *
 from .files import *
@@ -165,10 +166,14 @@ def _where(files, root):
     return Path(os.path.commonpath(outside) if outside else root).resolve().name
 
 # %% ../nbs/17_interp.ipynb #e5589554
+def _data_of(learn):
+    "What the run of a learner says of its data, and what the data itself says"
+    own = vars(learn).get('config')   # `learn.config` may be the model's: a `Learner` looks there, too
+    return (own.get('data') if isinstance(own, dict) else None) or {},getattr(learn.dls, 'source', None) or {}
+
 def _has_its_data(learn):
     "Is the data of a learner that of its run, as far as this is known?"
-    own = vars(learn).get('config')   # `learn.config` may be the model's: a `Learner` looks there, too
-    then,now = (own.get('data') if isinstance(own, dict) else None) or {},getattr(learn.dls, 'source', None) or {}
+    then,now = _data_of(learn)
     return not then.get('path') or any(then.get(k)==now.get(k) for k in ('path','fingerprint'))
 
 @patch
@@ -184,13 +189,27 @@ def _of_set(self:CAMInterpretation):
         if files<=theirs: return name,files==theirs
     return 'other',False
 
+# %% ../nbs/17_interp.ipynb #428f2c25
+def _data_changed(learn):
+    "Is it known that the pictures of a learner are not those of its run, to the pixel?"
+    then,now = (o.get('fingerprint') for o in _data_of(learn))
+    return None not in (then,now) and then!=now
+
+@patch
+def _metrics_stay(self:CAMInterpretation, folder):
+    "Is `folder` a run folder, and are the pictures not as they were in the run? It is said that its figures stay"
+    stay = (folder/'config.json').exists() and _data_changed(self.learn)
+    if stay: warn(f'{folder/"metrics.json"} stays as it is: the pictures are not those of the run, which have changed since')
+    return stay
+
 @patch
 def _set_words(self:CAMInterpretation):
     "What is to be said of the set, if it is not that for validation"
     name,three = self._of_set()[0],_three_sets(self.learn)
-    if name=='test' and three: return f'{three[2]}, of which nothing was seen in training; {three[1]} was looked at'
     if name=='train': return 'train, which the network learned from'
     if name=='other': return 'other: pictures that are not known to be those of the run'
+    if _data_changed(self.learn): return f'{name}, and the pictures are not all as they were in the run'
+    if name=='test' and three: return f'{three[2]}, of which nothing was seen in training; {three[1]} was looked at'
     return None if name=='valid' else name
 
 # %% ../nbs/17_interp.ipynb #2e5261ca
@@ -200,7 +219,8 @@ def _of_what(self:CAMInterpretation):
     t,own = self.table,vars(self.learn)   # `learn.config` may be the model's: a `Learner` looks there, too
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
-    res = dict(accuracy=f'{t.correct.mean():.2%} of {len(t):,} pictures ({_so_many((~t.correct).sum(), "mistake")})', set=self._set_words(),
+    of,wrong = _so_many(len(t), 'picture'),_so_many((~t.correct).sum(), 'mistake')
+    res = dict(accuracy=f'{t.correct.mean():.2%} of {of} ({wrong})', set=self._set_words(),
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
         model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}

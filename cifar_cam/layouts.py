@@ -14,7 +14,7 @@ from warnings import warn
 from PIL import ExifTags, Image
 from .imports import *
 from .files import *
-from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _set_names, _skipped, _spread
+from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _so_many, _spread
 from .files import _train_root, _unpack, _valid_names
 
 # %% ../nbs/01_layouts.ipynb #00c3b623
@@ -71,6 +71,7 @@ def _split_of(cols, where, what):
         if None in says:
             i = says.index(None)
             raise ValueError(f'{where(i)} has is_valid {short_repr(cols["is_valid"][i])}: give True or False')
+        if all(says): raise ValueError(f'{what} has is_valid True in every row: give False for the pictures to train on')
         return ['valid' if o else 'train' for o in says]
     if 'split' in cols: return _sets_of(cols['split'], where)
     def are_sets(k):
@@ -92,9 +93,13 @@ def _csv_rows(fn):
     try: text = fn.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError as e: raise ValueError(f'{fn} is not UTF-8: save it as "CSV UTF-8"') from e
     sep = max(',;\t', key=re.split('[\r\n]', text.lstrip(), maxsplit=1)[0].count)
-    rows = csv.reader(io.StringIO(text, newline=''), delimiter=sep)
-    try: return [(rows.line_num,o) for o in rows if any(map(str.strip, o))]
-    except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
+    def read(**kwargs):
+        rows = csv.reader(io.StringIO(text, newline=''), delimiter=sep, **kwargs)
+        try: return [(rows.line_num,o) for o in rows if any(map(str.strip, o))]
+        except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
+    rows = read()
+    spaced = any(re.match(' +"', f) for _,o in rows for f in o)   # a blank before a quote, which is then a part of the field
+    return read(skipinitialspace=True) if spaced else rows
 
 _columns = 'give the columns file, label and, where there is one, split or is_valid'
 
@@ -133,12 +138,18 @@ def _check_files(files, names, base, where):
         if at.setdefault(o, i)!=i: raise ValueError(f'{where(i)}: {names[i]} stands in {where(at[o])} too; give each picture once')
 
 # %% ../nbs/01_layouts.ipynb #184f76bd
+def _as_there(o, base):
+    "The path `o` in a table; without spaces around it, if there is no such file in the folder `base`"
+    text = os.fspath(o)
+    return o if text==text.strip() or not text.strip() or (Path(base)/o).is_file() else text.strip()
+
 def _table(cols, base, where, what, from_text=True):
     "The rows of a table: file, label, split (None, if there is no such column), and the name by which it is held out or not"
     lost = first(o for o in ('file','label') if o not in cols)
     if lost: raise ValueError(f'{what} has no column {lost}, but {short_repr(list(cols))}: {_columns}')
     odd = first(i for i,o in enumerate(cols['file']) if not is_path(o))
     if odd is not None: raise ValueError(f'{where(odd)} has the file {short_repr(cols["file"][odd])}: give the path of a picture')
+    cols = cols | dict(file=[_as_there(o, base) for o in cols['file']])
     files,labels = [Path(base)/o for o in cols['file']],[_clean(o) for o in cols['label']]
     _check_labels(labels, where)
     names = [_below(f, base) if from_text else Path(os.path.normpath(o)).as_posix() for f,o in zip(files, cols['file'])]
@@ -210,7 +221,8 @@ def record(self:Pictures) -> dict: # For config.json
     kind = {str: 'text', int: 'whole numbers', bool: 'True or False'}[type(self.table.label.tolist()[0])]
     put = dict(labels_used=self.relabelled.record) if self.relabelled else {}
     how = dict(layout=self.layout, sets=list(self.names), valid_pct=self.valid_pct, labels=kind)
-    return dict(path=str(self.path.resolve()), **how, **counts, **put)
+    total = {o: int(self.total.get(o, 0)) for o in ('train','valid')}   # of which all were taken, or some
+    return dict(path=str(self.path.resolve()), **how, **counts, total=total, **put)
 
 # %% ../nbs/01_layouts.ipynb #3318f0f0
 _ways = dict(crop='centre square', squish='squished', pad='padded with black')
@@ -266,7 +278,8 @@ def _dirs(path): return sorted(filter(_is_folder, path.iterdir()))
 def _check_heap(path, dirs):
     "`ValueError` for a folder without class folders, or in which they are further down"
     n = sum(map(_is_picture, path.iterdir()))
-    msg = f'{n:,} pictures in {path}, and no class folders: give each class a folder, or a CSV that says what each picture is; {_taken}'
+    many = _so_many(n, 'picture')
+    msg = f'{many} in {path}, and no class folders: give each class a folder, or a CSV that says what each picture is; {_taken}'
     if n and not dirs: raise ValueError(msg)
     if not dirs: raise ValueError(f'no pictures and no class folders in {path}: {_taken}')
     second = first(o.name for o in dirs if o.name in _valid_names and _dirs(o))
@@ -288,9 +301,9 @@ def _of_classes(path, root, layout):
     _check_heap(root, _dirs(root))
     classes = _classes(root)
     msg = f'only one class, {first(classes)!r}, in {root}: a classifier needs two or more; {_taken}'
-    if len(classes)<2: raise ValueError(msg)
     other = sum(L(classes.values()).map(_check_class), Counter())
-    if other: warn(f'{path}:{_skipped(other)} are skipped: their names are not those of pictures')
+    if len(classes)<2: raise ValueError(msg)
+    _say_skipped(path, other)
     return _of_files(path, layout, picture_files(root))
 
 def _of_sets(path):
@@ -335,7 +348,7 @@ def _is_table(fn):
     if fn.suffix.lower() not in ('.csv','.tsv') or fn.name[0]=='.' or not fn.is_file(): return False
     with fn.open(encoding='utf-8-sig', errors='replace') as f: line = next(filter(str.strip, f), '')[:10_000]
     line = line.replace('\0', '').strip('\ufffd')   # UTF-16, which whoever reads it all refuses
-    cols = {o.strip().lower() for o in next(csv.reader([line], delimiter=max(',;\t', key=line.count)), ())}
+    cols = {o.strip().lower() for o in next(csv.reader([line], delimiter=max(',;\t', key=line.count), skipinitialspace=True), ())}
     return {'file','label'} <= cols and 'was' not in cols
 
 def _tables(path): return sorted(filter(_is_table, path.iterdir()))
@@ -350,7 +363,8 @@ def _of_its_table(fn):
     "Pictures that the only table in a folder lists"
     found = _of_csv(fn)
     others = set(map(os.path.abspath, get_files(fn.parent).filter(_is_picture))) - set(map(os.path.abspath, found.table.file))
-    if others: warn(f'{fn} lists {len(found.table):,} pictures: {len(others):,} others in the folder are not taken, such as {min(others)}')
+    others_are = f'{_so_many(len(others), "other")} in the folder {"is" if len(others)==1 else "are"}'
+    if others: warn(f'{fn} lists {_so_many(len(found.table), "picture")}: {others_are} not taken, such as {min(others)}')
     return found
 
 def _of_folder(path):
@@ -450,8 +464,8 @@ def find_pictures(
 
 # %% ../nbs/01_layouts.ipynb #063b7946
 def _to_csv(t):
-    "The table `t` as text, in which an end of a line within a name stands in quotes"
-    quoted = t.map(lambda o: '\r' in str(o)).any(axis=None)   # which Python sees to for one kind of them
+    "The table `t` as text, in which an end of a line within a name, or a blank before it, stands in quotes"
+    quoted = t.map(lambda o: '\r' in str(o) or str(o)[:1]==' ').any(axis=None)   # which Python sees to for one kind of them
     return t.to_csv(index=False, lineterminator='\n', quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
 
 def _split_csv(found):
@@ -470,7 +484,9 @@ def _from_split(fn, record):
     t = _table(cols | dict(label=cols['file']) if text else cols, base, where, fn, not text)
     if text: t['label'] = list(cols['label'])   # as they are, of which some may be a blank
     found = _of_table(path, t)
-    return Pictures(path, record['layout'], found.table, record['sets'], record['valid_pct'])
+    res = Pictures(path, record['layout'], found.table, record['sets'], record['valid_pct'])
+    for k,n in (record.get('total') or {}).items(): res.total[k] = n   # of which those of the table were taken
+    return res
 
 # %% ../nbs/01_layouts.ipynb #33aa027c
 def _as_it_was(found):

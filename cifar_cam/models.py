@@ -131,17 +131,23 @@ def cifar_resnet18(
 resnet18 = cifar_resnet18
 
 # %% ../nbs/05_models.ipynb #3015caa2
+_under = 'net','state_dict','model_state_dict','model'   # where training scripts keep the weights in what they save
+
 def _read_weights(fn):
     "The tensors by name in a file that `torch.save` wrote, and nothing else of it"
     try: sd = torch.load(fn, map_location='cpu', weights_only=True)
     except FileNotFoundError: raise
     except Exception as e:   # torch has many errors for what is no such file
+        msg = f'{fn} has an optimizer of fastai beside the weights, so it was not read: save it by `learn.save(fn, with_opt=False)`'
+        if 'fastcore.foundation.L' in str(e): raise ValueError(msg) from e
         why = f'{fn} is not a complete file of weights alone, so it was not read ({type(e).__name__})'
         raise ValueError(f'{why}: save the state dictionary by itself') from e
-    if isinstance(sd, dict) and isinstance(sd.get('net'), dict): sd = sd['net']
+    key = first(k for k in _under if isinstance(sd, dict) and isinstance(sd.get(k), dict))
+    if key: sd = sd[key]
     named = isinstance(sd, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k,v in sd.items())
-    if not named: raise ValueError(f'{fn} has no weights by name: expected a state dictionary, or one under the key "net"')
-    return {k.removeprefix('module.'): v for k,v in sd.items()}
+    if not named: raise ValueError(f'{fn} has no weights by name: expected a state dictionary, or one under {", ".join(_under)}')
+    res = {k.removeprefix('module.'): v for k,v in sd.items()}
+    return {k.removeprefix('model.'): v for k,v in res.items()} if all(k.startswith('model.') for k in res) else res   # as Lightning has it
 
 # %% ../nbs/05_models.ipynb #e4059895
 def _dims(shape): return 'x'.join(map(str, shape))
@@ -171,7 +177,7 @@ def load_weights(
 # %% ../nbs/05_models.ipynb #64688c42
 @patch
 def load_checkpoint(self:ResNet18,
-    fn # A file that `torch.save` wrote: weights, or a dictionary that has them under 'net'
+    fn # A file that `torch.save` wrote: weights, or a dictionary that has them under 'net', 'state_dict', 'model_state_dict' or 'model'
 ) -> ResNet18: # The same model, with the weights of the file
     "Load a pytorch-cifar checkpoint, read so that nothing in it can run; `ValueError` if it is not of this architecture"
     check_args(allowed.path, fn=fn)

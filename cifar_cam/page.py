@@ -19,6 +19,7 @@ from .imports import *
 from .guard import Guard, Refused, in_a_line, listen
 from .progress import tell
 from .files import *
+from .files import _so_many
 from .layouts import *
 from .labels import *
 from .data import *
@@ -481,7 +482,7 @@ def about(self:_Desk):
     data = _gallery_json(self.vocab, [], None, layout, layers, kinds, sets=sets, taught=sets[-1], doubtful=True,
                          strips='strip/{set}/{idx}')
     src,arch = self.learn.dls.source,self.learn.config['arch']['name']
-    counts = ', '.join(f'{o.n:,} pictures in {o.name}' for o in self.sets.values())
+    counts = ', '.join(f'{_so_many(o.n, "picture")} in {o.name}' for o in self.sets.values())
     w,h = layout['picture']
     summary = f'The run in {as_text(self.run)}: {counts}, {len(self.vocab)} classes.'
     return dict(title=f'{arch} on {as_text(Path(src["path"]).name)}', summary=summary, data=data, controls=None, aspect=f'{w}/{h}',

@@ -548,7 +548,7 @@ def explain_run(
         if o: _check_apart(at_home(o), getattr(run.dls, 'found', None), name)
     check_explain(run, k, layers, method, target, mistakes)
     n_export = ifnone(mistakes, 100) or k
-    tell(f'predicting {len(run.dls.valid_ds):,} pictures')
+    tell(f'predicting {_so_many(len(run.dls.valid_ds), "picture")}')
     interp = CAMInterpretation.from_learner(run)
     how,n,mistakes = dict(layers=layers, method=method),len(interp.misclassified()),ifnone(mistakes, interp._n_shown())
     def step(words, k, do, /, *args, **kwargs):

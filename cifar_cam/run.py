@@ -29,7 +29,7 @@ from .data import *
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
-from .arch import _own_weights
+from .arch import _n_classes, _own_weights
 from .recipe import *
 from .recipe import _only_saves
 from .recipe import recipe as get_recipe
@@ -268,6 +268,8 @@ def _source(src):
     check_args(_a_resize, resize=src.get('resize', 'crop'))
     check_args(or_none(_a_pct), valid_pct=src.get('valid_pct'))
     check_value('sets', src.get('sets', ['train','test']), partial(are, ok=is_path, least=2, most=3), 'the names of two sets, or of three')
+    counts = src.get('total') or {}
+    check_value('total', counts, lambda o: isinstance(o, dict) and all(is_whole(n, 0) for n in o.values()), 'numbers of pictures by set')
     check_value('labels_used', src.get('labels_used'), lambda o: o is None or _is_record(o), 'what was done to the labels')
     return src['path'],src['fingerprint'],how
 
@@ -280,6 +282,16 @@ def _own_file(name, config, folder, old):
     if name in own and not (fn.is_file() and _sha256(fn)==own[name]): raise ValueError(msg)
     return fn if name in own else None
 
+def _n_again(found, split, name, n, total):
+    "How many pictures of a set to take, where a run took `n` of `total`: None, all, if it did; `FileNotFoundError` if there are too few"
+    its = found.table.label[found.table.split==split]
+    now,k = len(its),its.nunique()
+    had = f'the run had {_so_many(n, "picture")} in {name} of {found.path}, and there are {now:,} in {k:,} classes now'
+    msg = f'{had}: put them back as they were, or, in Python, give `load_run` a `dls=`'
+    if n>now or n<k and n!=total: raise FileNotFoundError(msg)
+    return None if n==total else n
+
+# %% ../nbs/10_run.ipynb #cd825881
 def _found_again(config, folder):
     "The pictures of a run, with their own labels: those of its split.csv, or else found as they were"
     src = config['data']
@@ -288,8 +300,9 @@ def _found_again(config, folder):
     if split: return _from_split(split, src)
     found = find_pictures(src['path'], valid_pct=src.get('valid_pct') or .2, seed=src['seed'])
     if 'layout' not in src: found = _as_it_was(found)
-    n = (src.get('labels_used') or {}).get('before', src)
-    return found.some(n['n_train'], n['n_valid'], src['seed'])
+    n,total = (src.get('labels_used') or {}).get('before', src),src.get('total') or {}
+    ns = [_n_again(found, o, name, n[f'n_{o}'], total.get(o)) for o,name in zip(('train','valid'), found.names)]
+    return found.some(*ns, src['seed'])
 
 def _run_pictures(config, folder):
     "The pictures of a run, with its labels_used.csv"
@@ -424,8 +437,10 @@ def _of_run(self:_Learner):
     "What is known of a learner, as a dictionary of texts"
     own,src = vars(self),getattr(self.dls, 'source', {})
     es,model = self.history.epochs,type(get_model(self.model)).__name__
-    acc = f'{es[-1]["valid_acc"]:.2%} of {len(self.dls.valid_ds):,} pictures' if es and pd.notna(es[-1]['valid_acc']) else None
-    data = f'{Path(src["path"]).name}, {src["n_train"]:,} training pictures' if src else None
+    n = len(self.dls.valid_ds)
+    of = ' of '+_so_many(n, 'picture') if n else ''   # an exported one has none
+    acc = f'{es[-1]["valid_acc"]:.2%}{of}' if es and pd.notna(es[-1]['valid_acc']) else None
+    data = f'{Path(src["path"]).name}, {_so_many(src["n_train"], "training picture")}' if src else None
     done = max(len(es), sum(o.get('epochs_done', 0) for o in self.history.fits))   # also of what it began with
     res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=self.precision, run=own.get('run_path'))
     return {k: str(v) for k,v in res.items() if v is not None}
@@ -442,7 +457,9 @@ def _repr_html_(self:_Learner):
 def _check_weights(out, r, arch, **kwargs):
     "`ValueError` if the network can't be made, or if there is no room for what it and the recipe `r` need, on the disk or in memory"
     weights,n_out = kwargs.get('weights'),2
-    if arch=='resnet18' and weights: n_out = len(_own_weights(weights).get('linear.bias', [0,0]))   # whose last layer is kept
+    if weights:   # whose last layer may be kept
+        with no_random(): bare = create_model(arch, 2, **kwargs | dict(pretrained=False, weights=None))
+        n_out = _n_classes(bare, _own_weights(weights), 2)
     with torch.device('meta') if arch=='resnet18' and not weights else no_random():   # on meta it takes none
         model = create_model(arch, n_out, **kwargs)
     n = 4*sum(p.numel() for p in model.parameters())
@@ -664,17 +681,18 @@ def train_run(
     set_seed(seed)
     learn = resnet_learner(dls, create_model(n_out=dls.c, dropout=r.dropout, **how), r, precision, compile=compile)
     with no_random(): check(learn)
-    _say(f'training {_called(**how)} on {len(dls.train_ds):,} pictures, {_so_many(r.epochs, "epoch")}, {learn.precision}, on {dls.device}')
+    on,epochs = _so_many(len(dls.train_ds), 'picture'),_so_many(r.epochs, 'epoch')
+    _say(f'training {_called(**how)} on {on}, {epochs}, {learn.precision}, on {dls.device}')
     with _own_folder(out, _run_name(name)) as out: _fit_and_save(learn, out, resume, trackers, dict(command=command, seed=seed))
     return learn
 
 # %% ../nbs/10_run.ipynb #db3b4e60
 def _cifar10_here():
     "The CIFAR-10 that is found, as a fact, or a note that says why there is none"
-    where = os.getenv('CIFAR_CAM_DATA') or str(fastai_path('data')/'cifar10')
-    if not Path(where).exists():
-        return {},[f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use `data` digits']
-    try: return dict(cifar10=cifar10_path(where)),[]
+    where = fastai_path('data')/'cifar10'
+    msg = f'CIFAR-10 is not in {where}: it will be downloaded when it is needed; offline, use `data` digits'
+    if not os.getenv('CIFAR_CAM_DATA') and not where.exists(): return {},[msg]
+    try: return dict(cifar10=cifar10_path()),[]
     except (ValueError, OSError) as e: return {},[f'CIFAR-10: {e}']
 
 def diagnose() -> tuple: # Facts by name, and a list of notes

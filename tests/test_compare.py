@@ -188,7 +188,7 @@ def test_what_differs_without_a_recipe(home):
     two = fitted(home)
     with two.no_bar(), two.no_logging(): two.fit(1)
     t = compare(fitted(home), two).differs()
-    assert list(t.index)==['epochs_done','fits'] and t.loc['fits','B']=='fit_one_cycle, 1 epochs; fit, 1 epochs'
+    assert list(t.index)==['epochs_done','fits'] and t.loc['fits','B']=='fit_one_cycle, 1 epoch; fit, 1 epoch'
     t = compare(fitted(home), load_run(home/'short')).differs()
     assert t.loc['fits.1.function'].tolist()==['fit_one_cycle','fit_recipe'] and not any('recipe' in o for o in t.index if o[:4]=='fits')
 

@@ -163,6 +163,41 @@ def test_added_pictures_change_no_run(tmp_path):
     Image.new('RGB', (20,15), 'white').save(path/'cat'/'1.png')
     assert any('they have changed since' in o for o in said(load_run, tmp_path/'run')[0])
 
+def changed_run(path, **kwargs):
+    "A run on train/ and test/ in `path`"
+    small(path/'data', train_cat=4, train_dog=4, test_cat=3, test_dog=3)
+    train_run(path/'data', path/'run', **SMALL, **kwargs)
+    return path/'run',path/'data'
+
+@pytest.mark.parametrize('kw,least', [({},1), (dict(n_train=8),1), (dict(n_train=7),1)])
+def test_a_picture_that_is_gone(tmp_path, capsys, kw, least):
+    "How many there were and are, and not that somebody asked for so many"
+    run,data = changed_run(tmp_path, **kw)
+    for o in range(2): (data/'train'/'cat'/f'{o}.png').unlink()
+    before = (run/'metrics.json').read_text()
+    assert main(['explain', str(run), '--mistakes', '0', '--k', '1'])==1
+    said = capsys.readouterr().err
+    assert f"the run had {kw.get('n_train', 8)} pictures in train of {data}" in said and '6 in 2 classes now: put them back' in said, said
+    assert main(['look', str(run), str(data/'test'/'cat'/'0.png')])==0 and 'the run had' in capsys.readouterr().out
+    assert (run/'metrics.json').read_text()==before
+
+def test_pictures_that_were_added(tmp_path, capsys):
+    "All are taken, as they were; the accuracy of the run stays that of its own pictures, and the report says that these are others"
+    run,data = changed_run(tmp_path)
+    small(data, size=(21,15), test_cat=5, test_dog=5)
+    before = (run/'metrics.json').read_text()
+    words,back = said(load_run, run)
+    assert len(back.dls.valid_ds)==10 and any('they have changed since' in o for o in words)
+    words,interp = said(explain_run, run, k=1)
+    assert any('metrics.json stays as it is' in o for o in words) and 'not all as they were in the run' in repr(interp)
+    assert 'not all as they were in the run' in (run/'report.html').read_text()
+    assert (run/'metrics.json').read_text()==before and len(pd.read_csv(run/'predictions.csv'))==10
+
+def test_some_pictures_are_taken_again(tmp_path):
+    learn = train_run(small(tmp_path/'data', train_cat=9, train_dog=9, test_cat=3, test_dog=3), tmp_path/'run', n_train=6, **SMALL)
+    words,back = said(load_run, tmp_path/'run')
+    assert back.dls.found.sets()==learn.dls.found.sets() and not words and back.dls.source['total']==dict(train=18, valid=6)
+
 def test_run_of_an_older_version(home, tmp_path):
     "Without the keys of today, and of three folders: test was looked at, and is"
     train_run(home/'three', tmp_path/'run', **SMALL)
@@ -246,7 +281,7 @@ def test_table_in_a_folder(tmp_path, name):
     put(tmp_path/'d'/name, '\n'.join(rows).replace(',', ',\t'[name[-3:]=='tsv']))
     words,found = said(find_pictures, tmp_path/'d')
     assert set(found.table.label)=={'cat','dog'} and len(found.table)==5
-    assert len(words)==1 and '1 others in the folder are not taken, such as ' in words[0] and words[0].endswith('part2/2.png')
+    assert len(words)==1 and '1 other in the folder is not taken, such as ' in words[0] and words[0].endswith('part2/2.png')
 
 def test_table_beside_train(tmp_path):
     "Of loose pictures it says the classes; of class folders it does not, and that is said"
@@ -265,6 +300,35 @@ def test_names_of_folders(tmp_path):
     (tmp_path/'__MACOSX'/'._0.png').touch()
     assert set(find_pictures(tmp_path).table.label)=={'_a','_b'}
 
+@pytest.mark.parametrize('text', ['label, file\na, cat/0.png\nb, dog/0.png\n', 'file, label\ncat/0.png, "a"\n"dog/0.png" , "b"\n',
+    'label, "file"\n"a", "cat/0.png"\n"b", "dog/0.png"\n', 'label;file\na; cat/0.png\nb;dog/0.png \n'])
+@pytest.mark.parametrize('whole', [False,True])
+def test_spaces_around_fields(tmp_path, text, whole):
+    "As people write tables: they are no part of a path or a label, and neither are quotes behind them"
+    head,rows = text.split('\n', 1)
+    fn = csv_of(tmp_path, f'{head}\n' + ''.join(rows.replace('/0', f'/{i}') for i in range(3)))
+    found = find_pictures(fn if whole else tmp_path)
+    assert {(o.parent.name,l) for o,l in zip(found.table.file, found.table.label)}=={('cat','a'),('dog','b')}
+
+def test_spaces_in_names_of_files(tmp_path):
+    "Those that a file has stay, also in the table that a run keeps"
+    small(tmp_path/'data', a=5, b=5)
+    for i in range(5): (tmp_path/'data'/'a'/f'{i}.png').rename(tmp_path/'data'/'a'/f' "{i}".png')
+    (tmp_path/'data'/'a').rename(tmp_path/'data'/' a')
+    learn = train_run(tmp_path/'data', tmp_path/'run', **SMALL)
+    assert load_run(tmp_path/'run').dls.source==learn.dls.source and set(learn.dls.vocab)=={' a','b'}
+
+@pytest.mark.skipif(os.name!='posix', reason='pipes of another kind')
+def test_a_pipe_among_pictures(tmp_path):
+    "Refused, not waited for"
+    path = small(tmp_path/'data', cat=3, dog=3)
+    os.mkfifo(path/'cat'/'p.png')
+    with pytest.raises(ValueError, match='p.png is no regular file, but a pipe or a device: remove it'): cifar_dls(path)
+    with pytest.raises(ValueError, match="can't read the picture .*p.png: it is no regular file"): load_rgb(path/'cat'/'p.png')
+    (path/'cat'/'p.png').unlink()
+    (path/'cat'/'p.png').symlink_to(path/'dog'/'1.png')
+    assert len(cifar_dls(path).found.table)==7
+
 # what is refused, each in a line
 
 def put(fn, text, **kwargs):
@@ -279,7 +343,11 @@ def frame(tmp, **cols): return pd.DataFrame(dict(file=[str(o) for o in sorted(sm
 BAD = dict(
     nothing=(lambda t: t/'nosuch', 'no file or folder'), empty=(lambda t: t, 'no pictures and no class folders in'),
     no_classes=(lambda t: small(t, x=3)/'x', '3 pictures in .*give each class a folder'),
-    one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"), deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
+    one_class=(lambda t: small(t, cat=3), "only one class, 'cat'"),
+    no_pictures=(lambda t: put(t/'batches'/'data_1', '') and t, 'batches has no pictures but 1 file of other kinds'),
+    none_to_train=(lambda t: put(small(t, test_cat=2)/'train'/'cat'/'data_1', '') and t, 'cat has no pictures but 1 file of other kinds'),
+    all_valid=(lambda t: csv_of(t, 'file,label,is_valid\ncat/0.png,a,True\ndog/0.png,b,True\n'), 'is_valid True in every row: give False'),
+    deep=(lambda t: small(t, cat=2, dog=2, dog_pup=1), 'inside a class'),
     deeper=(lambda t: small(t, in_cat=2, in_dog=2), 'give .*/in;'), empty_class=(lambda t: small(t, cat=2, dog=0), 'dog has no pictures'),
     singles=(lambda t: small(t, cat=1, dog=1), 'none is left to validate'),
     capital=(lambda t: small(t, Train_cat=2, Val_cat=2), 'call it train'),
@@ -292,7 +360,7 @@ BAD = dict(
     lost_link=(lambda t: (small(t, cat=2, dog=2)/'cat'/'x.png').symlink_to(t/'nosuch') or t, 'link to nothing'),
     new_class=(lambda t: small(t, train_cat=2, train_dog=2, test_fox=2), "class 'fox'"),
     picture=(lambda t: small(t, cat=2)/'cat'/'0.png', 'is one picture'), excel=(lambda t: put(t/'t.xlsx', ''), 'save it as CSV'),
-    no_archive=(lambda t: put(t/'t.tgz', 'text'), 'not a complete archive'),
+    no_archive=(lambda t: put(t/'t.tgz', 'text'), 't.tgz is no archive, table or folder that is read here'),
     seven=(lambda t: (t/'x.7z').write_bytes(b"7z\xbc\xaf'\x1c"+bytes(99)) and t/'x.7z', r'packed as \.7z, .*unpack it yourself'),
     zst=(lambda t: (t/'x.tar.zst').write_bytes(b'\x28\xb5\x2f\xfd'+bytes(99)) and t/'x.tar.zst', r'packed as \.zst'),
     gz=(lambda t: put(t/'t.csv.gz', 'x'), 'a table that is compressed: unpack it first, and give t.csv'),
@@ -354,7 +422,7 @@ def test_said(tmp_path):
     words,_ = said(find_pictures, small(tmp_path/'b', train_cat=2, train_dog=2, val_cat=2), valid_pct=.3)
     assert words==[f'`valid_pct` is 0.3, but {tmp_path}/b has a set of its own to validate on, val: that one is used']
     (tmp_path/'a'/'cat'/'notes.txt').touch()
-    assert any('1 files of other kinds (1 .txt) are skipped' in o for o in said(find_pictures, tmp_path/'a')[0])
+    assert any('1 file of other kinds (1 .txt) is skipped' in o for o in said(find_pictures, tmp_path/'a')[0])
 
 def test_out_is_apart(tmp_path):
     flat,alone = small(tmp_path/'flat', cat=3, dog=3),small(tmp_path/'alone', train_cat=3, train_dog=3)

@@ -214,7 +214,7 @@ def test_a_folder_with_links_and_other_files(run, tmp_path):
     for name,to in ('loop','.'),('deep/up','..'),('twin.png','0.png'): (tmp_path/'of'/name).symlink_to(to)
     with pytest.warns(UserWarning) as said: seen = learn.look(tmp_path/'of')
     assert [Path(o).name for o in seen.files]==['0.png','1.png','c.png']
-    assert any('1 files of other kinds (1 .txt) are skipped' in str(o.message) for o in said)
+    assert any('1 file of other kinds (1 .txt) is skipped' in str(o.message) for o in said)
     assert any('links to what is in it already are skipped (3)' in str(o.message) for o in said)
 
 @pytest.mark.parametrize('how', ['path', 'bytes', 'array', 'picture', 'open file'])

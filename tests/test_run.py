@@ -1,5 +1,5 @@
 "What a notebook should not show of run folders: damaged files, other data, other pictures."
-import json, shutil, warnings
+import json, re, shutil, warnings
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from PIL import Image
 from cifar_cam.all import (AlbumentationsTransform, aug_transforms, augs_config, baseline_augs, BatchAug, BCEWithLogitsLossFlat,
                            CAMInterpretation, CamMaps, cifar_dls, cifar_resnet18, compare, CrossEntropyLossFlat, DataLoaders, described,
                            digits_path, explain_run, F, first, FocalLossFlat, History, ImageDataLoaders, imagenet_stats, L, Learner,
-                           load_run, look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize, resnet_learner,
-                           run_config, SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
+                           load_learner, load_run, look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize,
+                           resnet_learner, run_config, SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
 from cifar_cam.cli import main
 
 TRAIN,VALID = 100,50
@@ -53,7 +53,7 @@ def test_data_that_moved(copy):
     config = json.loads((copy/'config.json').read_text())
     config['data']['path'] = '/nosuch'
     (copy/'config.json').write_text(json.dumps(config))
-    with expect_fail(FileNotFoundError, contains='give `dls=`'): load_run(copy)
+    with expect_fail(FileNotFoundError, contains='give `load_run` a `dls=`'): load_run(copy)
 
 def test_no_augmentations(tmp_path):
     same(run_config(trained(digits(augs=None)).save_run(tmp_path/'plain'))['augs'], None)
@@ -132,6 +132,26 @@ def test_what_is_explained_replaces_nothing_of_another_run(learn, run, copy, tmp
     changed = load_run(copy)
     with torch.no_grad(): first(changed.model.parameters()).mul_(2)
     with expect_fail(ValueError, contains='the weights have changed since the run was saved'): explain_run(changed, mistakes=0, folder=copy)
+
+def test_an_exported_learner_says_no_count(learn, tmp_path):
+    "Its pictures are not in it: the accuracy is as it was, and of how many is not known any more"
+    assert f'of {VALID} pictures' in repr(learn)
+    learn.export(tmp_path/'learn.pkl')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        back = load_learner(tmp_path/'learn.pkl')
+    assert 'accuracy: ' in repr(back) and 'pictures' not in repr(back).split('data:')[0]
+
+def test_one_picture_is_one(tmp_path, capsys):
+    "In what is said while a run is made and explained, and of it"
+    table = coloured(tmp_path/'data', n=2)/'t.csv'
+    table.write_text('file,label,is_valid\nred/0.png,red,False\nblue/0.png,blue,False\nred/1.png,red,True\n')
+    assert main(f'run --data {table} --out {tmp_path}/run --epochs 1 --width 2 --size 16 --mistakes 0 --k 1'.split())==0
+    said = capsys.readouterr().out
+    assert 'on 2 pictures' in said and 'predicting 1 picture\n' in said
+    assert re.search(r'accuracy [\d.]+% on 1 picture, \d mistakes?\n', said), said
+    back = load_run(tmp_path/'run')
+    assert '% of 1 picture\n' in repr(back) and '% of 1 picture (' in repr(CAMInterpretation.from_learner(back))
 
 def test_an_older_run_without_checksums(tmp_path):
     learn = train_run(coloured(tmp_path/'data'), tmp_path/'run', **HOW)

@@ -146,6 +146,23 @@ def test_the_command_is_kept_as_it_was_typed(monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['/bin/cifar-cam', 'train', '--data', 'my pictures', '--out', "it's"])
     assert shlex.split(_command())==['cifar-cam', *sys.argv[1:]]
 
+def test_where_cifar10_is_said_to_be(tmp_path, monkeypatch, capsys):
+    "Where $CIFAR_CAM_DATA names nothing, that is said, and no download is promised; `~` is a home in it"
+    from cifar_cam.files import cifar10_path, digits_path
+    says = '$CIFAR_CAM_DATA is ~/nosuch: there is nothing there; put it right or unset it'
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('CIFAR_CAM_DATA', '~/nosuch')
+    with pytest.raises(FileNotFoundError, match=re.escape(says)): cifar10_path()
+    assert main(['train'])==1 and capsys.readouterr().err==f'cifar-cam: {says}\n'
+    assert main(['doctor'])==0
+    said = capsys.readouterr().out
+    assert f'note: CIFAR-10: {says}\n' in said and 'downloaded' not in said
+    (tmp_path/'ours').symlink_to(digits_path())
+    monkeypatch.setenv('CIFAR_CAM_DATA', '~/ours')
+    assert main(['doctor'])==0
+    said = capsys.readouterr().out
+    assert re.search(rf'cifar10 +{tmp_path}/ours\n', said) and 'CIFAR-10:' not in said, said
+
 def test_installed_command():
     exe = shutil.which('cifar-cam', path=str(Path(sys.executable).parent))
     assert exe, 'the console script is not installed'

@@ -37,7 +37,7 @@ def test_plain_torch(shape):
     check(CAMInterpretation.from_learner(learn, vocab=['no','yes']), learn, ['no','yes'])
 
 def test_three_classes():
-    with pytest.raises(ValueError, match='1 figures a picture, and there are 3 classes'):
+    with pytest.raises(ValueError, match='1 figure a picture, and there are 3 classes'):
         CAMInterpretation.from_learner(learner(dls_of(['a','b','c']*4), 1, lambda p,y: p.mean()))
 
 class Probability(nn.Module):

@@ -94,10 +94,15 @@ TARS = [
 # name of the case, the whole file, a word of the answer
 FILES = [
     ('nothing', b'', 'not a complete archive'),
-    ('text', b'no archive', 'not a complete archive'),
-    ('one picture', PNG, 'not a complete archive'),
+    ('text', b'no archive', 'is no archive, table or folder'),
+    ('a page', b'404: not found'*100, 'is no archive, table or folder'),
+    ('one picture', PNG, 'is no archive, table or folder'),
+    ('an array', b'\x93NUMPY\1\0'+bytes(600), 'is no archive, table or folder'),
+    ('an array of MATLAB', b'MATLAB 5.0 MAT-file'+bytes(600), 'is no archive, table or folder'),
+    ('digits of MNIST', b'\0\0\x08\x03'+bytes(12)+b'\1'*600, 'is no archive, table or folder'),
+    ('digits of MNIST, compressed', gzip.compress(b'\0\0\x08\x03'+bytes(12)+b'\1'*600), 'is no archive, table or folder'),
     ('nothing, compressed', gzip.compress(b''), 'not a complete archive'),
-    ('text, compressed', gzip.compress(b'no archive'*100), 'not a complete archive'),
+    ('text, compressed', gzip.compress(b'no archive'*100), 'is no archive, table or folder'),
     ('a .tar without members', tar([]), 'no train folder'),
     ('half a .tgz', half(gzip.compress(tar(GOOD))), 'not a complete archive'),
     ('half a .tar', half(tar(GOOD)), 'not a complete archive'),

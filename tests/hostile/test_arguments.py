@@ -352,7 +352,7 @@ cases = [
     (lambda: cifar_block(augs=5), 'albumentations'),
     (lambda: cifar_block(augs=[RandomFlip(), 5]), 'one kind'),
     (lambda: cifar_dls(W.data, augs='nosuch'), 'albumentations'),
-    (lambda: cifar_dls(W.home/'file'), 'not a complete archive'),
+    (lambda: cifar_dls(W.home/'file'), 'is no archive'),
     (lambda: cifar_dls(W.home/'nosuch'), 'no file or folder'),
     (lambda: find_pictures(W.home/'empty'), 'taken are'),
     (lambda: find_pictures(pd.DataFrame(dict(file=['a']))), 'no column label'),

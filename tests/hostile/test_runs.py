@@ -51,7 +51,7 @@ def line(name, f): cases.append((name, f))
 # config.json: each setting is each of `values`
 
 settings = [('vocab',), ('arch',), ('recipe',), ('fits',), ('data',), ('augs',), ('precision',), ('epochs_done',), ('selection',),
-    ('hardware',), ('versions',), *itertools.product(['data'], 'path fingerprint bs n_train n_valid seed size stats'.split()),
+    ('hardware',), ('versions',), *itertools.product(['data'], 'path fingerprint bs n_train n_valid total seed size stats'.split()),
     *itertools.product(['recipe'], 'epochs bs lr momentum schedule step_size sizes augs crop dropout'.split()), ('arch','width')]
 def with_setting(folder, keys, v): tell(folder, json.dumps(put(good()[0], keys, v)))
 for keys,v in itertools.product(settings, values):
