@@ -280,7 +280,8 @@ def _map(self:_OnePass, x, k, fs, act, grad, eigen_smooth):
     else: grad = grad+0*act   # a first derivative that is constant has a second one, of 0
     if isinstance(self, pgc.XGradCAM): _check_sums(k, act)
     maps = np.float32(self.get_cam_image(x, self.layers[k], fs, act, grad, eigen_smooth))
-    return maps,np.maximum(self.unsure, 0 if self.squashed else _floor(maps, out))   # gradients of probabilities may be tiny
+    floor = np.zeros(len(maps)) if self.squashed else _floor(maps, out)   # gradients of probabilities may be tiny
+    return maps,np.maximum(self.unsure, floor)
 
 # %% ../nbs/15_cam.ipynb #976c4ca8
 @patch
@@ -462,13 +463,14 @@ def _check_kind(t, logits, output=None):
     squashed = _squashed(torch.cat([t.outs, logits]), t.one, 1 if t.one else 8)
     if squashed: raise ValueError(f'{msg}, by `output=torch.logit` or, for logits, `output=lambda o: o`')
 
+def _is_seen(t, kind): return bool(t.came_from(kind)) or t.made_by==kind or (kind,t.made_by)==('log-softmax','logarithm')
+
 def _note_squashed(t, logits):
     "What has to be said of maps of probabilities, with a warning"
     kind = _kind(t, logits)
     if not kind: return ''
     before = t.came_from(kind)
-    seen = before or t.made_by in (kind,'logarithm')
-    what = f'probabilities ({kind})' if seen else 'numbers that add up to 1'
+    what = f'probabilities ({kind})' if _is_seen(t, kind) else 'numbers that add up to 1'
     once = [k for k in before if k and t.ran[k].times==1]
     before = [k for k in once if k in t.matrices] or once
     way = f'give `output={before[-1]!r}`' if before else 'give `output=`, or the model without its last step'
@@ -488,6 +490,7 @@ def _note(t, logits):
 def _too_sure(t, logits, ts):
     "For each picture, is a probability that its map is of so near to 1, or to 0, that its gradient is rounding, or nothing?"
     kind,near = _kind(t, logits),torch.zeros(logits.shape, dtype=torch.bool)
+    if kind and not _is_seen(t, kind): kind = ''   # whose gradient is not known to be rounded
     if kind: near = 1-(logits.exp() if kind=='log-softmax' else logits)<1e-5
     if kind in ('softmax','sigmoid'): near |= logits<1e-30
     if t.one: return near[:,1].numpy()   # of which the other is what is left

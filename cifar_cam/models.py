@@ -346,17 +346,16 @@ def _free(o, known):
 
 @contextmanager
 def _attributes_kept(model):
-    "What modules keep of a forward pass is afterwards as it was; what has a new name has no graph"
+    "What modules keep of a forward pass is afterwards as it was; what is new has no graph"
     held = _held_by(model)
     known = {id(o) for o in held if isinstance(o, torch.Tensor)}
-    named = [(vars(m),_own_attributes(m)) for m in model.modules()] + [(o,dict(o)) for o in held if isinstance(o, dict)]
-    listed = [(o,list(o)) for o in held if isinstance(o, (list,deque))]
+    before = [(vars(m),_own_attributes(m)) for m in model.modules()] + [(o,dict(o)) for o in held if isinstance(o, dict)]
     try: yield
     finally:
         for o in [*map(vars, model.modules()), *_held_by(model)]: _free(o, known)
-        for held,was in named:
-            for k,o in was.items(): held[k] = o   # a `Counter` would add
-        for held,was in listed: held.clear(); held.extend(was)
+        for o,was in before:
+            for k,v in was.items():
+                if k in o and o[k] is not v and isinstance(v, (torch.Tensor,tuple)): o[k] = v
 
 def _copied(model):
     "A copy of `model`, also where it keeps what it computed, which torch does not copy with its graph"

@@ -51,8 +51,10 @@ def _picture(x, seed=1):
     "The first picture, finite, and noise of its size and range; for a picture of one colour, up to 0 and 1 at least"
     x = torch.nan_to_num(x[:1].detach(), posinf=0, neginf=0)
     low,high = x.amin((2,3), keepdim=True),x.amax((2,3), keepdim=True)
-    if (high-low).max()<.1: low,high = low.clamp(max=0),high.clamp(min=1)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x)
+    if (high-low).max()<.1:
+        low,high = low.clamp(max=0),high.clamp(min=1)
+        return x,low+(high-low)*noise.sigmoid()
     return x,(noise*max(x.std().item(), .5)+x.mean()).clamp(low, high)   # what a model takes may end there, as with pictures from 0 to 1
 
 def _patch_at(size, place, n=3):
