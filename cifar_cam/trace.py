@@ -381,7 +381,7 @@ def _other_answers(self:Trace, r):
 def _is_sure(self:Trace, r, g):
     "Whether a few tokens answer as places do whatever the noise, and most of them: slots and queries may by chance"
     n = g.h*g.w
-    if len(g.axes)==4 or n>16: return True
+    if len(g.axes)==4 or n>8: return True
     return r.shape[g.axes.index('l')]-n<=max(1, n//4) and all(_is_right(g, o) for o in self._other_answers(r))
 
 @patch
