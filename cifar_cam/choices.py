@@ -34,6 +34,7 @@ def nearest(
 def _unfinished(p):
     "Is there a run in the folder `p` that is not complete? None: there is none at all"
     if not (p/'config.json').exists(): return True if any((p/'checkpoint').glob('epoch-*.safetensors')) else None
+    if not (p/'config.json').is_file(): return False   # a pipe may never end
     try: return bool(json.loads((p/'config.json').read_text(encoding='utf-8')).get('interrupted'))
     except (OSError, ValueError, AttributeError, RecursionError): return False   # damaged, which is told elsewhere
 
