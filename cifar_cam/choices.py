@@ -3,8 +3,8 @@ import hashlib, json, re
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'nothing_there',
-           'check_out', 'check_beside', 'check_of_report', 'file_name', 'page_file']
+__all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'so_many',
+           'nothing_there', 'check_out', 'check_beside', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -30,6 +30,13 @@ def nearest(
     by = {str(o).lower(): str(o) for o in known}
     found = get_close_matches(str(name).lower()[:100], by, 1)
     return f' did you mean {by[found[0]]}?' if found else ''
+
+def so_many(
+    n:int, # How many
+    word:str # Of what, one of them
+) -> str:
+    "A number and what is counted, one or several"
+    return f'{n:,} {word}' + ('' if n==1 else 's')
 
 def _unfinished(p):
     "Is there a run in the folder `p` that is not complete? None: there is none at all"

@@ -190,8 +190,7 @@ def _times(folder, names): return {k: (folder/o).stat().st_mtime_ns for k,o in n
 def _summary(interp, names, folder, before={}):
     "Say how good it is, what lies where, and which of the files that were there `before` are new"
     t,now = interp.table,_times(folder, names)
-    def many(n, word): return f'{n:,} {word}' + ('' if n==1 else 's')
-    print(f'accuracy {t.correct.mean():.2%} on {many(len(t), "picture")}, {many((~t.correct).sum(), "mistake")}')
+    print(f'accuracy {t.correct.mean():.2%} on {so_many(len(t), "picture")}, {so_many((~t.correct).sum(), "mistake")}')
     for k in now: print(f'{k:12s}{folder/names[k]}')
     replaced = ', '.join(names[k] for k in now if before.get(k, now[k])!=now[k])
     if replaced: print(f'replaced    {replaced}')

@@ -17,7 +17,7 @@ from warnings import warn
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from .imports import *
 from .archives import unpack
-from .choices import nothing_there
+from .choices import nothing_there, so_many as _so_many
 
 _fcntl = None
 with suppress(ImportError): import fcntl as _fcntl   # Windows has none
@@ -30,8 +30,6 @@ def short_repr(
     if isinstance(o, (np.ndarray,Tensor)) and o.ndim: return f'{type(o).__name__} of {"x".join(map(str, o.shape))}, {o.dtype}'
     text = ' '.join(repr(o).split())
     return text if len(text)<=100 else text[:99]+'…'
-
-def _so_many(n, word): return f'{n:,} {word}' + ('' if n==1 else 's')
 
 def check_value(
     name:str, # Of the argument, for the message

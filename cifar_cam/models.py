@@ -474,7 +474,7 @@ def _made_by(o):
     def kind(f):
         if not re.fullmatch(rf'({_passed})Backward\d', f.name()):
             return first(k for steps,k in _steps.items() if re.fullmatch(rf'({steps})Backward\d', f.name())) or ''
-        kinds = {kind(g) for g,_ in f.next_functions if g}
+        kinds = {kind(g) for g,_ in f.next_functions if g} - ({'logits'} if f.name().startswith('Clamp') else set())   # such as into 0 to 1
         return kinds.pop() if len(kinds)==1 else ''
     return kind(o.grad_fn) if o.grad_fn else ''
 

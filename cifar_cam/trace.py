@@ -105,6 +105,8 @@ class Trace:
     @property
     def model(self): return self._model()
     @property
+    def _three(self): return torch.cat([self.x, self.noise, self.x])
+    @property
     def _no_gradient(self): return f'no gradient can be taken through {self.kind}, and maps need one'
 
 # %% ../nbs/13_trace.ipynb #55ba7a07
@@ -151,11 +153,15 @@ def _arrive(self:Trace, r, grad):
     elif grad.ndim>2: r.wide = sum(hit.transpose(0, i).flatten(1).any(1).sum()>1 for i in range(hit.ndim))>1
 
 # %% ../nbs/13_trace.ipynb #e7746bcc
+def _of_all(out):
+    "A weighted sum of the first picture's logits, in which none takes away another"
+    return (out[0]*torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)).sum()
+
 @patch
 def _forward_and_back(self:Trace, model):
     "Run `model`, and take the gradient of its logits, all of them at once"
     self.ends,self.versions,self.kept = 0,{},[]
-    xs = torch.cat([self.x, self.noise, self.x]).requires_grad_()
+    xs = self._three.requires_grad_()
     parts = {k: m for k,m in model.named_modules() if not isinstance(m, torch.jit.ScriptModule)}   # which takes no hooks
     hooks = [m.register_forward_hook(partial(self._end, k)) for k,m in parts.items()]
     try: out = model(xs)
@@ -168,9 +174,8 @@ def _forward_and_back(self:Trace, model):
     self.n_out,self.outs = out.shape[1:],out.detach().float().cpu()
     for r,o,v in self.kept: r.changed = o._version!=v
     self.raws = {r.name: o.detach().float().cpu() for r,o,_ in self.kept if o.ndim==2 and o.shape[1] in (1,*self.n_out)}   # perhaps logits
-    weigh = torch.randn(out.shape[1:], generator=torch.Generator().manual_seed(2)).to(out)
     ways = [xs, *(o for _,o,_ in self.kept if o.is_leaf and o.requires_grad)]   # to where graphs begin
-    try: grad = torch.autograd.grad((out[:1]*weigh).sum(), ways, allow_unused=True)[0] if out.requires_grad else None
+    try: grad = torch.autograd.grad(_of_all(out), ways, allow_unused=True)[0] if out.requires_grad else None
     except RuntimeError as e:
         if 'torch.utils.checkpoint' in str(e): raise   # which `untouched` explains
         raise ValueError(f'{self._no_gradient} ({str(e).splitlines()[0]})') from e
@@ -434,10 +439,8 @@ def cancels(self:Trace,
     r,grid = self.ran[name],grid or self._read(name)
     if min(r.leans.values(), default=1)>.01 or grid is None: return False
     if name not in self.cancelled:
-        xs = torch.cat([self.x, self.noise, self.x])
         with torch.enable_grad(), _state_kept(self.model), caught({name: self.model.get_submodule(name)}) as outs:
-            out = find_logits(self.model(xs))[0]
-            score = (out*torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).to(out)).sum()
+            score = _of_all(find_logits(self.model(self._three)))
             gs = [torch.autograd.grad(k*score, outs[name], retain_graph=True)[0]/k for k in (1,3)]   # which rounds otherwise
         at,(one,other) = grid(gs[0])[0],[grid(g)[0].mean((1,2)) for g in gs]
         self.cancelled[name] = bool(at.any()) and bool(one.abs().sum() <= 30*(one-other).abs().sum())
@@ -545,7 +548,7 @@ def _leads(self:Trace, early, late):
     "Whether what a layer gives goes on to a later one, as gradient shows"
     if early==late: return True
     layers = {k: self.model.get_submodule(k) for k in (early,late)}
-    with torch.enable_grad(), _state_kept(self.model), caught(layers) as outs: self.model(torch.cat([self.x, self.noise, self.x]))
+    with torch.enable_grad(), _state_kept(self.model), caught(layers) as outs: self.model(self._three)
     end = outs[late]
     return end.requires_grad and torch.autograd.grad(end.sum(), outs[early], allow_unused=True)[0] is not None
 
@@ -652,6 +655,25 @@ def last(self:Trace) -> str: # `ValueError` if there is none
     if why := self.why_not(names[-1]): raise ValueError(f'layer {names[-1]!r} {why}')
     return names[-1]
 
+# %% ../nbs/13_trace.ipynb #f398287e
+_squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
+
+@patch
+def came_from(self:Trace,
+    kind # Of probabilities: 'softmax', 'log-softmax' or 'sigmoid'
+) -> list: # Names
+    "Modules that gave what the model's probabilities were made of, the last one last"
+    outs = self.outs[:,1:] if self.one else self.outs
+    def same(p): return p[:,-outs.shape[1]:].shape==outs.shape and torch.allclose(p[:,-outs.shape[1]:], outs, atol=1e-6)
+    return [k for k,o in self.raws.items() if same(_squashes[kind](o))]
+
+@patch
+def _note_given(self:Trace, given):
+    "How the output became logits: `one` logit or probability that stands for two classes?"
+    self.one,self.made_by = given.one,given.made_by
+    self.probability = self.one and (self.made_by in ('softmax','sigmoid') or self.made_by!='logits' and bool(self.came_from('sigmoid')))
+    if self.probability: self.outs[:,0] = 1-self.outs[:,1]
+
 # %% ../nbs/13_trace.ipynb #16bba441
 _traces = WeakKeyDictionary()
 
@@ -680,25 +702,7 @@ def _fresh_trace(model, x):
         only = f'{type(model).__name__} takes no other number of pictures than {len(x)}'
         raise ValueError(f'{only}, as if it were exported: give the nn.Module that it was made from') from None
 
-# %% ../nbs/13_trace.ipynb #f398287e
-_squashes = {'softmax': partial(torch.softmax, dim=1), 'log-softmax': partial(torch.log_softmax, dim=1), 'sigmoid': torch.sigmoid}
-
-@patch
-def came_from(self:Trace,
-    kind # Of probabilities: 'softmax', 'log-softmax' or 'sigmoid'
-) -> list: # Names
-    "Modules that gave what the model's probabilities were made of, the last one last"
-    outs = self.outs[:,1:] if self.one else self.outs
-    def same(p): return p[:,-outs.shape[1]:].shape==outs.shape and torch.allclose(p[:,-outs.shape[1]:], outs, atol=1e-6)
-    return [k for k,o in self.raws.items() if same(_squashes[kind](o))]
-
-@patch
-def _note_given(self:Trace, given):
-    "How the output became logits: `one` logit or probability that stands for two classes?"
-    self.one,self.made_by = given.one,given.made_by
-    self.probability = self.one and (self.made_by in ('softmax','sigmoid') or self.made_by!='logits' and bool(self.came_from('sigmoid')))
-    if self.probability: self.outs[:,0] = 1-self.outs[:,1]
-
+# %% ../nbs/13_trace.ipynb #7a9a7b6f
 def _trace_of(model, x, output=None, given=None):
     "The trace of `model`, `untouched` and `giving_logits`, for pictures of the size of `x`"
     t = _known_trace(model, x, output, given or Given())
