@@ -79,7 +79,7 @@ def test_refused_before_the_pass():
 
 @pytest.mark.parametrize('n_out', [1, 2, 8, 1000])
 def test_number_of_outputs(n_out):
-    words = rf'gives {n_out:,} figures a picture, and there are 3 classes \(cat, dog, owl\)'
+    words = rf'gives {n_out:,} figure{"s"*(n_out>1)} a picture, and there are 3 classes \(cat, dog, owl\)'
     with pytest.raises(ValueError, match=words):
         CAMInterpretation.from_learner(learner(dls_of(LABELS), n_out, lambda p,y: p.mean()))
 
