@@ -489,12 +489,16 @@ def _note(t, logits):
 # %% ../nbs/15_cam.ipynb #452a551f
 def _too_sure(t, logits, ts):
     "For each picture, is a probability that its map is of so near to 1, or to 0, that its gradient is rounding, or nothing?"
-    kind,near = _kind(t, logits),torch.zeros(logits.shape, dtype=torch.bool)
-    if kind and not _is_seen(t, kind): kind = ''   # whose gradient is not known to be rounded
-    if kind: near = 1-(logits.exp() if kind=='log-softmax' else logits)<1e-5
-    if kind in ('softmax','sigmoid'): near |= logits<1e-30
-    if t.one: return near[:,1].numpy()   # of which the other is what is left
-    return np.array([not callable(t) and bool(o[list(t) if isinstance(t, tuple) else t].any()) for t,o in zip(ts, near)])
+    kind = _kind(t, logits)
+    if not kind or not (t.exact or _is_seen(t, kind)): return np.zeros(len(logits), bool)   # whose gradient is not known to be rounded
+    p = logits.double().exp() if kind=='log-softmax' else logits.double()
+    rest = 1-p
+    if t.exact: rest.scatter_(1, p.argmax(1, keepdim=True), p.sort(1).values[:,:-1].sum(1, keepdim=True))
+    gone = (p<1e-30)&(kind!='log-softmax')
+    near = gone|(rest<(1e-30 if t.exact else 1e-5))
+    alone = gone|(rest<=0) if kind=='sigmoid' else near   # whose gradient is that of a logit, times a number
+    if t.one: return alone[:,1].numpy()   # of which the other is what is left
+    return np.array([not callable(o) and bool((a[[*o]].any() if isinstance(o, tuple) else b[o])) for o,a,b in zip(ts, near, alone)])
 
 def _leave_out(maps, sure, kind):
     "Make maps of what is too `sure` not finite, with a warning; gives what is to be noted"

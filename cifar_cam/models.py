@@ -469,14 +469,50 @@ _passed = ('View|UnsafeView|Reshape|Squeeze|Unsqueeze|Select|Slice|Split|Unbind|
 _steps = {'Sigmoid|Hardsigmoid': 'sigmoid', 'Softmax': 'softmax', 'LogSoftmax|LogSigmoid': 'logarithm',
           'Addmm|Mm|Convolution|Logit': 'logits'}
 
+def _is_step(f, names): return bool(re.fullmatch(rf'({names})Backward\d', f.name()))
+
+def _makers(f, clamped=False):
+    "The steps of a graph that made numbers, `f` the last of all, by way of steps that make none; and were they clamped since?"
+    if not _is_step(f, _passed): return [(f,clamped)]
+    clamped |= _is_step(f, 'Clamp|NanToNum')
+    return [o for g,_ in f.next_functions if g for o in _makers(g, clamped)]
+
 def _made_by(o):
     "What made the numbers `o`, by the last step of their graph: 'sigmoid', 'softmax', 'logarithm', 'logits'; '' if that is not known"
-    def kind(f):
-        if not re.fullmatch(rf'({_passed})Backward\d', f.name()):
-            return first(k for steps,k in _steps.items() if re.fullmatch(rf'({steps})Backward\d', f.name())) or ''
-        kinds = {kind(g) for g,_ in f.next_functions if g} - ({'logits'} if f.name().startswith('Clamp') else set())   # such as into 0 to 1
-        return kinds.pop() if len(kinds)==1 else ''
-    return kind(o.grad_fn) if o.grad_fn else ''
+    def kind(f, clamped):
+        res = first(k for steps,k in _steps.items() if _is_step(f, steps)) or ''
+        return '' if clamped and res=='logits' else res   # such as into 0 to 1
+    kinds = {kind(*f) for f in (_makers(o.grad_fn) if o.grad_fn else ())}
+    return kinds.pop() if len(kinds)==1 else ''
+
+# %% ../nbs/05_models.ipynb #b0c996f0
+def _softmaxes(f):
+    "The softmaxes among the last steps of a graph, after all products of matrices"
+    todo,seen = [f],set()
+    while todo:
+        f = todo.pop()
+        if f is None or f in seen or _is_step(f, 'Addmm|Mm|Bmm|Convolution'): continue
+        seen.add(f)
+        todo += [g for g,_ in f.next_functions]
+    return [f for f in seen if _is_step(f, 'Softmax')]
+
+def _adds_up(o):
+    "Do the rows of `o`, or of what they are the logarithms of, add up to 1, and is that how they were made?"
+    if o.ndim!=2 or o.shape[1]==1 or any(clamped for _,clamped in _makers(o.grad_fn)): return False
+    p = o.detach().exp() if _is_step(o.grad_fn, 'LogSoftmax') else o.detach()
+    return bool((p>=0).all() and ((p.sum(1)-1).abs()<1e-4).all())
+
+def _exact(o, adds_up):
+    "Probabilities `o`, or logarithms of them, with gradients that are exact near 1 as well"
+    for f in _softmaxes(o.grad_fn):
+        dim = f._saved_dim-2**64*(f._saved_dim>2**63)   # which torch has without a sign
+        top = f._saved_result.argmax(dim, keepdim=True)
+        f.register_prehook(lambda gs, dim=dim, top=top: gs if gs[0] is None else (gs[0]-gs[0].gather(dim, top),))
+    if not adds_up: return o
+    top = o.detach().argmax(1, keepdim=True)
+    if not _is_step(o.grad_fn, 'LogSoftmax'): o.register_hook(lambda g: g-g.gather(1, top)); return o
+    o = o-o.gather(1, top)
+    return o-o.exp().scatter(1, top, 0).sum(1, keepdim=True).log1p()
 
 # %% ../nbs/05_models.ipynb #b53c6f07
 class Given:
@@ -484,6 +520,7 @@ class Given:
     one = False
     probability = False   # that single number is one
     made_by = ''   # what `_made_by` says of the last output that had a graph
+    exact = None   # do its rows add up to 1, such that gradients are made `_exact`? None: not seen yet
     shape = None   # of what is wanted for each picture; None: any
     pairs = False   # a single picture goes through twice, as for a model that drops the axis of one picture
     def __call__(self, o, n=None):
@@ -491,6 +528,8 @@ class Given:
         gives = f'the model gives {_dims(o.shape) or "one number"} for {n} picture{"s"*(n!=1)}'
         if o.ndim==1: o = o[:,None]
         self.one,self.made_by = o.ndim==2 and o.shape[1]==1,_made_by(o) or self.made_by
+        if o.grad_fn: self.exact = _adds_up(o) if self.exact is None else self.exact
+        if o.grad_fn: o = _exact(o, self.exact)
         if self.one: o = torch.cat([1-o if self.probability else -o,o], 1)
         msg = f'{gives}, where another number of them had {_dims(self.shape or ())} each: expected logits, pictures x classes'
         if self.shape is not None and o.shape!=(n,*self.shape): raise ValueError(msg)

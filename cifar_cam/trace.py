@@ -670,7 +670,7 @@ def came_from(self:Trace,
 @patch
 def _note_given(self:Trace, given):
     "How the output became logits: `one` logit or probability that stands for two classes?"
-    self.one,self.made_by = given.one,given.made_by
+    self.one,self.made_by,self.exact = given.one,given.made_by,given.exact
     self.probability = self.one and (self.made_by in ('softmax','sigmoid') or self.made_by!='logits' and bool(self.came_from('sigmoid')))
     if self.probability: self.outs[:,0] = 1-self.outs[:,1]
 
@@ -706,7 +706,7 @@ def _fresh_trace(model, x):
 def _trace_of(model, x, output=None, given=None):
     "The trace of `model`, `untouched` and `giving_logits`, for pictures of the size of `x`"
     t = _known_trace(model, x, output, given or Given())
-    if given: given.probability = t.probability
+    if given: given.probability,given.exact = t.probability,t.exact
     return t
 
 def _known_trace(model, x, output, given):
