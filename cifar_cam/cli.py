@@ -22,6 +22,10 @@ from .progress import tell, telling
 from fastcore.meta import delegates
 from fastcore.script import call_parse, anno_parser, store_true, CliError
 
+if __name__=='__main__' and getattr(globals().get('__spec__'), 'name', '')=='cifar_cam.cli':   # `call_parse` would run `train`
+    from cifar_cam.__main__ import main
+    raise SystemExit(main())
+
 # %% ../nbs/25_cli.ipynb #bd72a6fe
 def _typed(s): return s if s.strip() else repr(s)
 

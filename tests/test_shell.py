@@ -37,6 +37,11 @@ def test_help_is_quick():
     assert res.returncode==0 and all(o in res.stdout for o in ('run','train','explain','doctor'))
     assert min(times)<.5, times
 
+def test_the_module_of_the_shell_is_the_shell():
+    "It was a training of hours"
+    both = [subprocess.run([sys.executable, '-m', o], capture_output=True, text=True) for o in ('cifar_cam','cifar_cam.cli')]
+    assert both[0].stdout==both[1].stdout and both[0].returncode==both[1].returncode and 'explain' in both[0].stdout+both[0].stderr
+
 WITHOUT = """
 import sys
 class No:
