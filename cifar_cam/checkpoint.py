@@ -139,15 +139,26 @@ def after_batch(self:History):
         yb,pred = apply(lambda o: o[:n], (yb,pred))
         if n: loss = self.loss_func(pred, *yb)
     one,loss = isinstance(self.loss_func, BCEWithLogitsLossFlat),loss.detach().mean()
-    right = _n_right(pred, yb[0], self._c, one) if len(yb)==1 else None
-    self._seen.append((loss, loss*math.nan if right is None else right, n, self.opt.hypers[-1]['lr'] if self.training else 0))
-    if self.training and len(self._seen)%50==0: self._check(torch.stack([o[0] for o in self._seen]).tolist(), 'train')
+    right = ifnone(_n_right(pred, yb[0], self._c, one) if len(yb)==1 else None, loss*math.nan)
+    if loss.device.type=='cpu': loss,right = self._as_numbers(loss, right)
+    self._seen.append((loss, right, n, self.opt.hypers[-1]['lr'] if self.training else 0))
+    if self.training and len(self._seen)%50==0: self._check(_stacked([o[0] for o in self._seen]).tolist(), 'train')
+
+# %% ../nbs/08_checkpoint.ipynb #02bcc4df
+@patch
+def _as_numbers(self:History, *scalars):
+    "Tensors as numbers, and the last one of fastai's `Recorder` as well"
+    losses = getattr(getattr(self.learn, 'recorder', None), 'losses', None)
+    if losses and self.training: losses[-1] = float(losses[-1])
+    return [o.item() for o in scalars]
+
+def _stacked(os): return torch.stack(os).double().cpu() if isinstance(os[0], Tensor) else torch.tensor(os, dtype=torch.float64)
 
 # %% ../nbs/08_checkpoint.ipynb #6b68cce8
 @patch
 def _means(self:History, kind):
     "Rows of (loss, accuracy, learning rate) of the batches seen; their means over pictures go into the epoch's row"
-    loss,right,n = (torch.stack(list(map(tensor, o))).double().cpu() for o in list(zip(*self._seen))[:3])
+    loss,right,n = map(_stacked, list(zip(*self._seen))[:3])
     rows,lrs = _sum_ranks(torch.stack([loss*n, right, n])),[float(o[3]) for o in self._seen]
     (loss,right,n),self._seen = rows,[]
     self._check((loss/n).tolist(), kind)
