@@ -544,6 +544,15 @@ def _network(arch, size, width, pretrained, weights):
     how = dict(arch=arch, size=size or its['size'], pretrained=pretrained, weights=weights or None, width=width or 64)
     return how,its['stats'] if pretrained or weights else None
 
+def _stats_in(fn):
+    "The statistics of the pictures that the weights in `fn` were trained on, as `save_run` keeps them there; None if there are none"
+    if Path(fn).suffix!='.safetensors': return
+    with safe_open(at_home(fn), 'pt') as f: about = (f.metadata() or {}).get('about', '')
+    try: stats = json.loads(about)['stats']
+    except (ValueError, TypeError, LookupError): return   # of others, who may write there what they like
+    check_args(or_none(allowed.stats), stats=stats)
+    return stats
+
 def _called(arch, pretrained, weights, width, **kwargs):
     "The network in words"
     name,source = f'a ResNet18 of width {width}' if arch=='resnet18' else arch,weights or ('the library' if pretrained else None)
@@ -639,7 +648,7 @@ def train_run(
     wandb:bool=False, # Log to Weights & Biases
     arch:str=None, # As for `arch_name`; None: our resnet18, or torchvision's for pictures above 64 pixels
     pretrained:bool=False, # Begin with the library's weights, and pictures of the statistics that go with them?
-    weights=None, # Begin with those in this file, as for `create_model`
+    weights=None, # Begin with those in this file, as for `create_model`, and pictures of the statistics that it names, if it does
     valid_pct:float=.2, # The share to hold out, where the pictures have no split
     resize:str='crop', # What becomes of pictures that are not square: 'crop', 'squish' or 'pad'
     augs:str=None, # 'baseline', 'crop', 'cutout' or 'none'; None: the recipe's
@@ -670,6 +679,7 @@ def train_run(
     pick_precision(precision)
     trackers = _trackers(tensorboard, wandb)
     _check_weights(out, r, **how)
+    if weights: stats = _stats_in(weights) or stats
     found = _run_data(data, n_train=n_train, n_valid=n_valid, valid_pct=valid_pct, seed=seed)
     _check_apart(out, found)
     if put: found = _relabelled(found, *put, new_classes)

@@ -327,3 +327,14 @@ def test_loaders_of_torch_are_kept(tmp_path):
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
     assert run_config(learn.save_run(tmp_path/'run'))['augs'] is None
     with pytest.raises(ValueError, match="dls is .*: give `DataLoaders` of fastai's, or None"): load_run(tmp_path/'run', dls=dls)
+
+@pytest.mark.parametrize('about', [None,'by me','[]','{"stats": null}'])
+def test_weights_bring_their_statistics(learn, run, tmp_path, about):
+    "A run that begins with the weights of another takes pictures as these were trained on; what others write into their files is theirs"
+    from safetensors.torch import load_file, save_file
+    fn,norm = run/'model.safetensors',{}
+    if about: fn = tmp_path/'own.safetensors'; save_file(load_file(run/'model.safetensors'), fn, dict(about=about))
+    small = dict(epochs=1, n_train=20, n_valid=20, width=4, workers=0)
+    train_run('digits', tmp_path/'again', weights=fn, check=lambda o: norm.update(o.dls.source), **small)
+    its,own = learn.dls.source['stats'],digits(n_train=20, n_valid=20).source['stats']
+    assert its!=own and norm['stats']==(own if about else its)
