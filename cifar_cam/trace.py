@@ -408,6 +408,7 @@ def _why_not(self:Trace, name, reshape=None):
     if scripted: return 'is compiled by torch.jit, which shows no layers: choose another, or put the module there that it was made from'
     if r is None: return 'did not run in the forward pass: choose another'
     if r.times>1: return 'runs more than once in a forward pass, so its map is not defined: choose another'
+    if 'complex' in r.gives: return f'gives {r.gives}, which a map of real numbers does not show: choose another'
     if r.gives.startswith('torch.'): return f'gives {r.gives}, through which no gradient can be taken: choose another'
     if r.gives: return f'gives a {r.gives}, not a tensor: choose another'
     if r.shape[:1]!=(3,): return f'gives {_dims(r.shape)} for 3 pictures, not one output for each: choose another'

@@ -164,3 +164,19 @@ def test_few_tokens_that_have_places(patch, before):
             return self.lin(self.enc(torch.cat([self.first.expand(len(x), -1, -1), f], 1)).mean(1))
     net,x,n = made(Tokens),pics(),32//patch
     is_map(cam(net, x, layers='enc'), own(net, x, net.enc, cells=lambda t: t[:,before:].transpose(1, 2).unflatten(2, (n,n))))
+
+class Spectrum(nn.Module):
+    def forward(self, x): return torch.fft.rfft2(x)
+
+class OfSpectrum(nn.Module):
+    def forward(self, x): return torch.fft.irfft2(x)
+
+def test_complex_numbers_are_no_map():
+    "Gradient goes through them, and the layers around have their maps"
+    torch.manual_seed(1)
+    head = nn.AdaptiveAvgPool2d(1),nn.Flatten(),nn.Linear(8, 4)
+    body = nn.Conv2d(3, 8, 3, padding=1),nn.ReLU(),Spectrum(),OfSpectrum(),nn.Conv2d(8, 8, 3, 2, 1),nn.ReLU()
+    net = nn.Sequential(*body, *head).eval()
+    assert usable_layers(net, pics())==['0','4','5']
+    with pytest.raises(ValueError, match="layer '2' gives torch.complex64, which a map of real"): cam(net, pics(), layers='2')
+    is_map(cam(net, pics(), layers='0'), own(net, pics(), net[0]))
