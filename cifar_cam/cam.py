@@ -487,7 +487,7 @@ def _note(t, logits):
     return ', '.join(filter(None, notes))
 
 # %% ../nbs/15_cam.ipynb #452a551f
-def _too_sure(t, logits, ts):
+def _too_sure(t, logits, ts, maps):
     "For each picture, is a probability that its map is of so near to 1, or to 0, that its gradient is rounding, or nothing?"
     kind = _kind(t, logits)
     if not kind or not (t.exact or _is_seen(t, kind)): return np.zeros(len(logits), bool)   # whose gradient is not known to be rounded
@@ -498,7 +498,9 @@ def _too_sure(t, logits, ts):
     near = gone|(rest<(1e-30 if t.exact else 1e-5))
     alone = gone|(rest<=0) if kind=='sigmoid' else near   # whose gradient is that of a logit, times a number
     if t.one: return alone[:,1].numpy()   # of which the other is what is left
-    return np.array([not callable(o) and bool((a[[*o]].any() if isinstance(o, tuple) else b[o])) for o,a,b in zip(ts, near, alone)])
+    res = np.array([not callable(o) and bool((a[[*o]].any() if isinstance(o, tuple) else b[o])) for o,a,b in zip(ts, near, alone)])
+    if _is_seen(t, kind): return res
+    return res & np.all([np.abs(v).max((1,2))<1e-30 for v in maps.values()], 0)   # numbers may add up to 1 in other ways
 
 def _leave_out(maps, sure, kind):
     "Make maps of what is too `sure` not finite, with a warning; gives what is to be noted"
@@ -640,7 +642,7 @@ def cam(
         maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t, given, aug_smooth, eigen_smooth)
     if targets is None and t.one: _check_kind(t, logits, output)   # which class is predicted hangs on it
     note = _note(t, logits)
-    if engine.uses_gradients and _target_of(cls)!='none': note += _leave_out(maps, _too_sure(t, logits, ts), t.kind)
+    if engine.uses_gradients and _target_of(cls)!='none': note += _leave_out(maps, _too_sure(t, logits, ts, maps), t.kind)
     options = dict(reshape=reshape, output=output, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth)
     return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, note)
 
