@@ -18,6 +18,7 @@ from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
 from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
+from .data import _norms
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -246,8 +247,9 @@ def pictures_of(
     x # Pictures of a batch of it
 ) -> np.ndarray: # uint8, n x height x width x 3
     "The pictures `x`, as the model takes them, for people to look at"
-    norm = first(o for o in getattr(getattr(dl, 'after_batch', None), 'fs', []) if isinstance(o, Normalize))
-    return to_see(to_np((norm.decode(x) if norm else x).permute(0,2,3,1)), norm)
+    norms = _norms(dl)
+    for o in reversed(norms): x = o.decode(x)
+    return to_see(to_np(x.permute(0,2,3,1)), bool(norms))
 
 # %% ../nbs/12_classes.ipynb #83744903
 _most = 1000   # pictures at once

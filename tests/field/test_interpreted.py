@@ -3,8 +3,10 @@ import json, shutil
 
 import numpy as np
 import pytest
-from cifar_cam.all import (CAMInterpretation, DataLoaders, Learner, Path, Recipe, add_labels, cifar_dls, cifar_resnet18, explain_run,
-    get_image_files, load_run, pd, resnet_learner, set_seed, torch)
+import people
+from cifar_cam.all import (CAMInterpretation, DataLoaders, Learner, Normalize, Path, Recipe, add_labels, cifar_dls, cifar_resnet18,
+    explain_run, get_image_files, load_run, pd, resnet_learner, set_seed, torch)
+from people import dls_of
 from test_sets import folder
 
 def learner(dls):
@@ -188,3 +190,13 @@ def test_data_that_moved_is_still_that_of_the_run(home, run):
     shutil.move('two', 'moved')
     back = load_run('run', dls=cifar_dls('moved', bs=4, size=8, stats=run.dls.source['stats']))
     assert explain_run(back, k=1, layers='layer1', mistakes=0).metrics()['set']=='valid'
+
+# pictures
+
+@pytest.mark.parametrize('n', [1,2,3])
+def test_pictures_that_are_normalised_more_than_once(n):
+    "As by a step of one's own, and by `vision_learner`'s"
+    dls = dls_of(['cat','dog','owl']*4)
+    for i in range(n): dls.add_tfms([Normalize.from_stats([.5-i]*3, [.2+i]*3)], 'after_batch')
+    ims = CAMInterpretation.from_learner(people.learner(dls)).pictures([0,5])
+    assert abs(ims.astype(int)-[people.picture(0),people.picture(5)]).max()<=1
