@@ -115,14 +115,14 @@ def _check(self:History, losses, kind):
     raise ValueError(f'the loss of {where} is {losses[odd[0]]}: try a smaller learning rate, and look at the pictures')
 
 # %% ../nbs/08_checkpoint.ipynb #4388ccd6
-def _n_right(pred, y, c=None, logit=False):
-    "How many of `pred` name the class in `y`, of `c` classes, a single figure being a `logit`; None where that is not known"
+def _n_right(pred, y, c=None, thresh=None):
+    "How many of `pred` name the class in `y`, of `c` classes; of a single logit, what is likelier than `thresh`; None: not known"
     with suppress(ValueError): pred = find_logits(pred)
     if not (isinstance(pred, Tensor) and isinstance(y, Tensor)) or y.is_floating_point() or pred.ndim not in (1,2): return
     if pred.ndim==1: pred = pred[:,None]
     n = pred.shape[1]
-    if y.numel()!=len(pred) or is_whole(c) and c!=max(n, 2) or n==1 and not logit: return
-    return ((pred[:,0]>0 if n==1 else pred.argmax(1))==y.flatten()).sum()
+    if y.numel()!=len(pred) or is_whole(c) and c!=max(n, 2) or n==1 and thresh is None: return
+    return ((pred[:,0].float().sigmoid()>thresh if n==1 else pred.argmax(1))==y.flatten()).sum()
 
 # %% ../nbs/08_checkpoint.ipynb #69aa565d
 def _own(dl, n):
@@ -138,8 +138,8 @@ def after_batch(self:History):
     if (n := _own(self.dl, len(yb[0])))<len(yb[0]):
         yb,pred = apply(lambda o: o[:n], (yb,pred))
         if n: loss = self.loss_func(pred, *yb)
-    one,loss = isinstance(self.loss_func, BCEWithLogitsLossFlat),loss.detach().mean()
-    right = ifnone(_n_right(pred, yb[0], self._c, one) if len(yb)==1 else None, loss*math.nan)
+    thresh,loss = self.loss_func.thresh if isinstance(self.loss_func, BCEWithLogitsLossFlat) else None,loss.detach().mean()
+    right = ifnone(_n_right(pred, yb[0], self._c, thresh) if len(yb)==1 else None, loss*math.nan)
     if loss.device.type=='cpu': loss,right = self._as_numbers(loss, right)
     self._seen.append((loss, right, n, self.opt.hypers[-1]['lr'] if self.training else 0))
     if self.training and len(self._seen)%50==0: self._check(_stacked([o[0] for o in self._seen]).tolist(), 'train')

@@ -18,6 +18,7 @@ from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
 from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
+from .data import _norms, _paths_of
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -96,7 +97,7 @@ def _items(dl, ds):
     "What data sets of fastai and torchvision say of their items; elsewhere, their numbers"
     if isinstance(ds, torch.utils.data.Subset): return L(_items(ds.dataset, ds.dataset))[list(ds.indices)]
     items = getattr(dl, 'items', None)
-    if items is not None: return items
+    if items is not None: return _paths_of(dl, items)
     return [o[0] for o in ds.samples] if hasattr(ds, 'samples') else range(len(ds))
 
 def file_names(
@@ -106,9 +107,6 @@ def file_names(
     "A name for each item of `dl`: its path below the data set's folder, or its index where it has none"
     check_args(allowed.loader, dl=dl)
     items = _items(dl, dl.dataset)
-    if isinstance(items, pd.DataFrame):
-        get = dl.dataset.tls[0].tfms[0]
-        items = [get(items.iloc[i]) for i in range(len(items))]
     spelt = str if str(root)=='.' else os.path.abspath   # '.' is fastai's, where nobody gave a folder
     def name(i, o):
         if not isinstance(o, (str,Path)): return str(i)
@@ -246,8 +244,9 @@ def pictures_of(
     x # Pictures of a batch of it
 ) -> np.ndarray: # uint8, n x height x width x 3
     "The pictures `x`, as the model takes them, for people to look at"
-    norm = first(o for o in getattr(getattr(dl, 'after_batch', None), 'fs', []) if isinstance(o, Normalize))
-    return to_see(to_np((norm.decode(x) if norm else x).permute(0,2,3,1)), norm)
+    norms = _norms(dl)
+    for o in reversed(norms): x = o.decode(x)
+    return to_see(to_np(x.permute(0,2,3,1)), bool(norms))
 
 # %% ../nbs/12_classes.ipynb #83744903
 _most = 1000   # pictures at once

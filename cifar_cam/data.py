@@ -93,6 +93,27 @@ def cifar_block(
         blocks=(ImageBlock(RGBImage), CategoryBlock), get_items=items, get_y=label, splitter=splits,
         item_tfms=[Square(size, resize), augs], batch_tfms=[*on_device, Normalize.from_stats(*stats)])
 
+# %% ../nbs/04_data.ipynb #1187d30e
+def _norms(dl):
+    "The steps by which the loader `dl` normalises"
+    return [o for o in getattr(getattr(dl, 'after_batch', None), 'fs', ()) if isinstance(o, Normalize)]
+
+def _stats_of(dl):
+    "Mean and deviation by which `dl` normalises in all, 1 x channels x 1 x 1; 0 and 1, if it does not"
+    mean,std = torch.zeros(1,1,1,1),torch.ones(1,1,1,1)
+    for o in _norms(dl): mean,std = mean+std*o.mean.detach().cpu(),std*o.std.detach().cpu()
+    return [o.as_subclass(Tensor).float() for o in (mean,std)]
+
+# %% ../nbs/04_data.ipynb #9dbbda3b
+def _paths_of(dl, items):
+    "`items` of `dl` as the paths that its first steps make of them, if they are none; their numbers, if these make none"
+    at = items.iloc if isinstance(items, pd.DataFrame) else items
+    if not len(items) or is_path(at[0]): return items
+    fs,o,n = list(dl.dataset.tls[0].tfms.fs) if hasattr(dl.dataset, 'tls') else [],at[0],0
+    with suppress(Exception):   # of anybody's steps, on a picture that may not be there
+        while is_path(o := fs[n](o)): n += 1
+    return [compose(*fs[:n])(at[i]) for i in range(len(items))] if n else range(len(items))
+
 # %% ../nbs/04_data.ipynb #69c0577b
 def _read_into(res, files, size, resize='crop'):
     "Read `files` into the array `res`, in threads; of how many bits each is, if it is a grey picture of 12 or 16, else 0"

@@ -15,6 +15,7 @@ from . import __version__
 from .imports import *
 from .files import *
 from .data import *
+from .data import _stats_of
 from .models import *
 from .models import _copied
 from .recipe import versions
@@ -34,12 +35,6 @@ class _FromBytes(nn.Module):
     def forward(self, images):
         logits = find_logits(self.model(self.scaled(images)))
         return logits,both_classes(self.act(logits), self.n)
-
-def _stats_of(dl):
-    "Mean and deviation by which `dl` normalises, 1 x channels x 1 x 1"
-    norm = first(o for o in dl.after_batch.fs if isinstance(o, Normalize))
-    mean,std = (norm.mean,norm.std) if norm else (torch.zeros(1,1,1,1),torch.ones(1,1,1,1))
-    return [o.detach().cpu().as_subclass(Tensor).float() for o in (mean,std)]
 
 # %% ../nbs/23_export.ipynb #0e4701f9
 _n = 100   # pictures that are compared

@@ -21,6 +21,7 @@ from .maps import *
 from .maps import _a_cmap
 from .cam import *
 from .interp import *
+from .interp import _decided
 
 # %% ../nbs/18_gallery.ipynb #71ea3296
 def _wrapped(texts, width):
@@ -280,7 +281,7 @@ class ProbeCallback(Callback):
 
     def _row(self, r, p):
         "What the network says of a picture now"
-        i,own = int(p.argmax()),int(self.interp.targs[r.idx])
+        i,own = int(_decided(self.interp.learn.loss_func, p[None])),int(self.interp.targs[r.idx])
         return dict(epoch=len(self.maps), idx=r.idx, file=r.file, actual=r.actual, predicted=self.interp.vocab[i],
                     prob=float(p[i]), prob_actual=float(p[own]), correct=i==own)
 

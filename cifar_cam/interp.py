@@ -9,6 +9,7 @@ __all__ = ['CAMInterpretation']
 
 # %% ../nbs/17_interp.ipynb #66dd1809
 import json
+from contextlib import suppress
 from copy import copy
 from html import escape
 from warnings import warn
@@ -27,14 +28,25 @@ from .cam import *
 from .progress import Count, is_told
 
 # %% ../nbs/17_interp.ipynb #127d45ca
-def _table(vocab, files, preds, targs, losses):
-    "A row a picture: what it is, what it was taken for, and how sure the network was"
-    top,own = preds.argmax(1),preds.gather(1, targs[:,None])[:,0]
-    best,other = preds.max(1).values,preds.scatter(1, targs[:,None], -1).max(1).values
+def _table(vocab, files, preds, targs, losses, top=None):
+    "A row a picture: what it is, what it was taken for, which is the likeliest if it isn't `top`, and how sure the network was"
+    top = preds.argmax(1) if top is None else top
+    best,own = (preds.gather(1, o[:,None])[:,0] for o in (top,targs))
+    other = preds.scatter(1, targs[:,None], -1).max(1).values
     def names(ids): return [vocab[i] for i in ids]
     return pd.DataFrame(dict(idx=range(len(targs)), file=files, actual=names(targs), predicted=names(top),
         prob=to_np(best), prob_actual=to_np(own), loss=to_np(losses), margin=to_np(own-other),
         correct=to_np(top==targs)))
+
+# %% ../nbs/17_interp.ipynb #28ef123d
+def _decided(loss_func, probs):
+    "The class of each picture, of probabilities x classes: that of the loss function's `decodes`, where it gives classes, or the likeliest"
+    def is_class(o): return isinstance(o, Tensor) and not o.is_floating_point() and o.numel()==len(probs) and 0<=o.min() and o.max()<n
+    n,decodes = probs.shape[1],getattr(loss_func, 'decodes', noop)
+    for p in [probs, probs[:,1:]][:1+(n==2)]:   # of one output, it takes the probability of the second class
+        with suppress(Exception):   # anybody's function
+            if is_class(ids := decodes(p)): return ids.flatten().cpu().as_subclass(Tensor).long()
+    return probs.argmax(1)
 
 # %% ../nbs/17_interp.ipynb #8b64af38
 class CAMInterpretation(ClassificationInterpretation):
@@ -53,8 +65,8 @@ class CAMInterpretation(ClassificationInterpretation):
     ):
         super(ClassificationInterpretation, self).__init__(learn, dl, losses, act)
         self.vocab = class_names(dl) if vocab is None else vocab
-        self.preds,self.targs,self.decoded = preds,targs,preds.argmax(1)
-        self.table = _table(self.vocab, file_names(dl, learn.dls.path), preds, targs, losses)
+        self.preds,self.targs,self.decoded = preds,targs,_decided(learn.loss_func, preds)
+        self.table = _table(self.vocab, file_names(dl, learn.dls.path), preds, targs, losses, self.decoded)
 
 # %% ../nbs/17_interp.ipynb #c660d273
 def _in_order(learn, dl):

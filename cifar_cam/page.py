@@ -88,14 +88,14 @@ class _Set:
         ids = list(range(len(self.rows), min(len(self.rows)+k, self.n)))
         part = CAMInterpretation.from_learner(self.learn, dl=self.loader(ids))
         self.preds[ids],self.targs[ids],self.losses[ids] = part.preds,part.targs,part.losses
-        self.rows += [self._row(r, ids[0]) for r in part.table.itertuples()]
+        self.rows += [self._row(r, ids[0], c) for r,c in zip(part.table.itertuples(), part.decoded.tolist())]
 
 # %% ../nbs/24_page.ipynb #34af227c
 @patch
-def _row(self:_Set, r, first):
+def _row(self:_Set, r, first, predicted):
     "What the page says of a picture in a line"
     i,figures = first+r.idx,{k: _finite(getattr(r, k)) for k in ('prob','loss','margin')}
-    return dict(idx=i, set=self.name, file=r.file, actual=int(self.targs[i]), predicted=int(self.preds[i].argmax()), **figures)
+    return dict(idx=i, set=self.name, file=r.file, actual=int(self.targs[i]), predicted=predicted, **figures)
 
 @patch
 def check(self:_Set, *idxs):

@@ -26,6 +26,7 @@ from .labels import *
 from .labels import _relabelled, _rows_of, _to_bytes
 from .augment import *
 from .data import *
+from .data import _norms, _stats_of
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
@@ -40,11 +41,22 @@ from .learner import _check_outputs, _Learner, _no_history
 from .learner import _say, _EpochLines, _in_words, _interruptible, _trackers
 
 # %% ../nbs/10_run.ipynb #dc1463c4
+def _colour_stats(dl):
+    "Mean and deviation of red, green and blue by which `dl` normalises; None, if it does not"
+    if not _norms(dl): return None
+    stats = [to_np(o).ravel().astype(float).round(4).tolist() for o in _stats_of(dl)]
+    return [o*3 if len(o)==1 else o for o in stats]
+
+def _same(k, a, b):
+    if k=='stats' and a and b: return np.shape(a)==np.shape(b) and np.allclose(a, b, atol=1e-3)
+    return a==b
+
 def _about(learn):
     "What is needed to use the weights of `learn`"
-    model,src = get_model(learn.model),getattr(learn.dls, 'source', {})
+    model,src,stats = get_model(learn.model),getattr(learn.dls, 'source', {}),_colour_stats(learn.dls.train)
     arch,vocab = _arch(model) or dict(name=type(model).__name__),list(map(str, getattr(learn.dls, 'vocab', ())))
-    return dict(arch=arch, vocab=vocab, stats=src.get('stats'), size=src.get('size'))
+    if not allowed.stats[0](stats) or _same('stats', stats, src.get('stats')): stats = src.get('stats')
+    return dict(arch=arch, vocab=vocab, stats=stats, size=src.get('size'))
 
 _none = 'none: the weights are those after the last step, and no choice was made on the validation pictures'
 
@@ -329,13 +341,8 @@ def _run_dls(config, folder):
 # %% ../nbs/10_run.ipynb #c6dbf9e6
 def _its(dls):
     "Classes, statistics and size of the pictures of `dls`"
-    norm = first(o for o in getattr(getattr(dls.valid, 'after_batch', None), 'fs', ()) if isinstance(o, Normalize))
-    stats = [to_np(o).ravel().astype(float).round(4).tolist() for o in (norm.mean,norm.std)] if norm else None
-    return dict(vocab=list(map(str, getattr(dls, 'vocab', ()))), stats=stats, size=getattr(dls, 'source', {}).get('size'))
-
-def _same(k, a, b):
-    if k=='stats' and a and b: return np.allclose(a, b, atol=1e-3)
-    return a==b
+    vocab,size = list(map(str, getattr(dls, 'vocab', ()))),getattr(dls, 'source', {}).get('size')
+    return dict(vocab=vocab, stats=_colour_stats(dls.valid), size=size)
 
 def _check_same(dls, config, about, folder):
     "`ValueError` if the classes, size or statistics of `dls` are not those that the model was trained with"

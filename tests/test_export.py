@@ -5,7 +5,7 @@ import albumentations as A
 import numpy as np
 import pytest
 import torch
-from fastai.vision.all import (CrossEntropyLossFlat, ImageDataLoaders, Learner, Resize, aug_transforms, get_image_files,
+from fastai.vision.all import (CrossEntropyLossFlat, ImageDataLoaders, Learner, Normalize, Resize, aug_transforms, get_image_files,
                                resnet18, vision_learner)
 
 pytest.importorskip('onnxscript')
@@ -67,6 +67,15 @@ def test_vision_learner(tmp_path):
     dls = ImageDataLoaders.from_path_func(tmp_path, fs, lambda o: o.parent.name, **how)
     done = vision_learner(dls, resnet18, pretrained=False, path=tmp_path).export_onnx(tmp_path/'net.onnx')
     assert done.n==8 and json.loads(done.about['size'])==[64,64] and 'Resize' in done.about['resize']
+
+def test_normalised_twice(tmp_path):
+    "Both steps are one in the file"
+    learn = small()
+    mean,std = learn.dls.source['stats']
+    learn.dls.add_tfms([Normalize.from_stats([.5]*3, [2.]*3)], 'after_batch')
+    about = learn.export_onnx(tmp_path/'net.onnx').about
+    np.testing.assert_allclose(json.loads(about['mean']), np.array(mean)+.5*np.array(std), rtol=1e-5)
+    np.testing.assert_allclose(json.loads(about['std']), 2*np.array(std), rtol=1e-5)
 
 def test_half_precision(tmp_path):
     learn = small()

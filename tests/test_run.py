@@ -10,8 +10,8 @@ from PIL import Image
 from cifar_cam.all import (AlbumentationsTransform, aug_transforms, augs_config, baseline_augs, BatchAug, BCEWithLogitsLossFlat,
                            CAMInterpretation, CamMaps, cifar_dls, cifar_resnet18, compare, CrossEntropyLossFlat, DataLoaders, described,
                            digits_path, explain_run, F, first, FocalLossFlat, History, ImageDataLoaders, imagenet_stats, L, Learner,
-                           load_learner, load_run, look_run, nn, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe, Resize,
-                           resnet_learner, run_config, SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
+                           load_learner, load_run, look_run, nn, Normalize, open_run, pd, PickOne, RandomErasing, RandomGrey, Recipe,
+                           Resize, resnet_learner, run_config, SaveModelCallback, set_seed, SimpleNamespace, torch, train_run)
 from cifar_cam.cli import main
 
 TRAIN,VALID = 100,50
@@ -243,6 +243,23 @@ def test_data_of_fastai_is_not_found_again(tmp_path):
     folder = one_epoch(of_fastai()).save_run(tmp_path/'fastai')
     with pytest.raises(ValueError, match="can't be found again.* `load_run`, as `dls=`"): load_run(folder)
     assert load_run(folder, dls=of_fastai()).validate()
+
+GREY = [.5]*3,[.25]*3
+
+@pytest.mark.parametrize('steps, other', [([imagenet_stats],[]), ([imagenet_stats],[GREY]), ([imagenet_stats,GREY],[imagenet_stats])])
+def test_statistics_of_fastai_s_data(steps, other, tmp_path):
+    "Of a step of one's own and of that which `vision_learner` adds, what both do"
+    def normalised(steps): return of_fastai(batch_tfms=[Normalize.from_stats(*o) for o in steps])
+    learn = one_epoch(normalised(steps))
+    folder = learn.save_run(tmp_path/'fastai')
+    same(load_run(folder, dls=normalised(steps)).validate(), learn.validate())
+    with expect_fail(ValueError, contains='give data with the same stats'): load_run(folder, dls=normalised(other))
+
+def test_statistics_beside_those_of_the_source(tmp_path):
+    dls = digits(n_train=40, n_valid=20, size=16, bs=8, augs=None)
+    dls.add_tfms([Normalize.from_stats(*GREY)], 'after_batch')
+    folder = one_epoch(dls).save_run(tmp_path/'twice')
+    with expect_fail(ValueError, contains='give data with the same stats'): load_run(folder)
 
 def test_validation_pictures_that_are_changed(tmp_path):
     learn = one_epoch(digits(n_train=40, n_valid=20, size=16, bs=8, augs=AlbumentationsTransform(None, A.InvertImg(p=1))))

@@ -3,8 +3,11 @@ import json, shutil
 
 import numpy as np
 import pytest
-from cifar_cam.all import (CAMInterpretation, DataLoaders, Learner, Path, Recipe, add_labels, cifar_dls, cifar_resnet18, explain_run,
-    get_image_files, load_run, pd, resnet_learner, set_seed, torch)
+import people
+from cifar_cam.all import (CAMInterpretation, CategoryBlock, ColReader, Counter, DataBlock, DataLoaders, Image, ImageBlock,
+    ImageDataLoaders, IndexSplitter, Learner, Normalize, Path, PILImage, Pipeline, RandomSplitter, Recipe, Resize, add_labels, cifar_dls,
+    cifar_resnet18, explain_run, get_image_files, load_run, pd, resnet_learner, set_seed, torch)
+from people import dls_of
 from test_sets import folder
 
 def learner(dls):
@@ -49,6 +52,43 @@ def test_labels_of_a_table_however_it_is_spelt(home):
 def test_files_as_text(learn):
     with pytest.raises(ValueError, match="the first picture is the text 'two/test/dog/000.png', .* give pictures as `Path`s"):
         looked(learn, [str(FILE)])
+
+HOW = dict(bs=4, num_workers=0, item_tfms=Resize(8), device=torch.device('cpu'))
+
+def of_list(fs): return ImageDataLoaders.from_lists('two', fs, [o.parent.name for o in fs], valid_pct=.5, seed=1, **HOW)
+
+def of_steps(fs):
+    "A column without a folder and an ending, which a function of one's own adds"
+    block = DataBlock((ImageBlock,CategoryBlock), get_x=Pipeline([ColReader('id'),lambda o: Path('two')/f'{o}.png']), get_y=ColReader('label'),
+                      splitter=RandomSplitter(.5, seed=1), item_tfms=Resize(8))
+    rows = [(str(o.relative_to('two'))[:-4],o.parent.name) for o in fs]
+    return block.dataloaders(pd.DataFrame(rows, columns=['id','label']), 'two', bs=4, num_workers=0)
+
+@pytest.mark.parametrize('make', [of_list,of_steps])
+def test_files_of_pairs_and_tables(home, make):
+    "The path that the picture is read from, below the folder of the data"
+    fs = sorted(get_image_files('two'))
+    interp = CAMInterpretation.from_learner(learner(make(fs)))
+    assert set(interp.table.file)<={o.relative_to('two').as_posix() for o in fs}
+    for _,r in interp.table.iterrows():
+        assert Path(r.file).parts[1]==r.actual
+        im = np.asarray(Image.open(Path('two')/r.file))
+        assert abs(interp.pictures(r.idx)[0].astype(int)-im).max()<=1
+    assert CAMInterpretation.from_learner(interp.learn, 0).table.file.isin(interp.table.file).sum()==0
+
+def test_pixels_in_a_table(home):
+    "There are no files, and each picture is read no more often than others"
+    seen = []
+    def pixels(row):
+        seen.append(row.name)
+        return PILImage.create(row.values[1:].astype(np.uint8).reshape(8, 8).repeat(3).reshape(8, 8, 3))
+    rows = pd.DataFrame(np.random.default_rng(0).integers(0, 255, (12,65))).assign(**{'0': ['cat','dog']*6})
+    block = DataBlock((ImageBlock,CategoryBlock), get_x=lambda o: pixels(o.iloc[:65]), get_y=ColReader('0'), splitter=IndexSplitter(range(6,12)))
+    dls = block.dataloaders(rows, bs=4, num_workers=0)
+    seen.clear()
+    interp = CAMInterpretation.from_learner(learner(dls))
+    assert interp.table.file.tolist()==list('012345')
+    assert Counter(seen)[11]<=2
 
 # maps, and where they are kept
 
@@ -188,3 +228,13 @@ def test_data_that_moved_is_still_that_of_the_run(home, run):
     shutil.move('two', 'moved')
     back = load_run('run', dls=cifar_dls('moved', bs=4, size=8, stats=run.dls.source['stats']))
     assert explain_run(back, k=1, layers='layer1', mistakes=0).metrics()['set']=='valid'
+
+# pictures
+
+@pytest.mark.parametrize('n', [1,2,3])
+def test_pictures_that_are_normalised_more_than_once(n):
+    "As by a step of one's own, and by `vision_learner`'s"
+    dls = dls_of(['cat','dog','owl']*4)
+    for i in range(n): dls.add_tfms([Normalize.from_stats([.5-i]*3, [.2+i]*3)], 'after_batch')
+    ims = CAMInterpretation.from_learner(people.learner(dls)).pictures([0,5])
+    assert abs(ims.astype(int)-[people.picture(0),people.picture(5)]).max()<=1

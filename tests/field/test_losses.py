@@ -3,9 +3,9 @@ import warnings
 from functools import partial
 
 import numpy as np, pytest
-from fastai.vision.all import (CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat, LabelSmoothingCrossEntropy, nn, TerminateOnNaNCallback,
-    torch)
-from cifar_cam.all import CAMInterpretation
+from fastai.vision.all import (BCEWithLogitsLossFlat, ClassificationInterpretation, CrossEntropyLossFlat, F, FocalLoss, FocalLossFlat,
+    LabelSmoothingCrossEntropy, nn, TerminateOnNaNCallback, torch)
+from cifar_cam.all import CAMInterpretation, History
 from people import dls_of, learner, picture
 
 LABELS = ['cat','dog','owl']*4
@@ -66,6 +66,42 @@ def test_model_that_ends_in_softmax():
     learn.model.head.append(nn.Softmax(1))
     with pytest.warns(UserWarning, match='squared gives no loss'): interp = CAMInterpretation.from_learner(learn)
     assert interp.table.prob.between(0, 1).all()
+
+class Careful(CrossEntropyLossFlat):
+    "Says cat where that is likely indeed"
+    def decodes(self, x): return (x*torch.tensor([.3,1.,1.])).argmax(-1)
+
+class Broken(CrossEntropyLossFlat):
+    def decodes(self, x): raise RuntimeError('no')
+
+@pytest.mark.parametrize('loss, n_out', [(BCEWithLogitsLossFlat(thresh=.3),1), (BCEWithLogitsLossFlat(thresh=.7),1),
+    (BCEWithLogitsLossFlat(),1), (Careful(),3), (CrossEntropyLossFlat(),3)])
+def test_what_the_loss_function_decides(loss, n_out, tmp_path):
+    "Threshold and `decodes` are asked, as by fastai, in every table"
+    learn = learner(dls_of(LABELS if n_out>1 else ['no','yes','yes']*4), n_out, loss)
+    last = learn.model.head[2]
+    with torch.no_grad():
+        outs = learn.model(torch.cat([x for x,_ in learn.dls.valid]))
+        last.bias.sub_(outs.mean(0))
+        for p in last.parameters(): p.mul_(2/outs.std(0).mean())
+    with learn.no_bar(): own = ClassificationInterpretation.from_learner(learn)
+    interp = CAMInterpretation.from_learner(learn)
+    with learn.no_bar():
+        decided = learn.get_preds(with_decoded=True)[2].flatten().long()
+        np.testing.assert_array_equal(interp.confusion_matrix(), own.confusion_matrix())
+        assert interp.most_confused()==own.most_confused()
+    assert interp.table.predicted.tolist()==[interp.vocab[i] for i in decided] and len(decided.unique())==max(n_out, 2)
+    assert interp.cams([0,1], 'body').targets==decided[:2].tolist()
+    np.testing.assert_allclose(interp.table.prob, interp.preds[range(12),decided])
+    probe = interp.probe_callback(range(12), 'body')
+    hist = History()
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, 0., cbs=[probe,hist])
+    assert probe.table.predicted.tolist()==interp.table.predicted.tolist()
+    if n_out==1: np.testing.assert_allclose(hist.epochs[-1]['valid_acc'], interp.table.correct.mean(), rtol=1e-6)
+
+def test_decodes_that_fail():
+    interp,probs = of(Broken())
+    assert interp.decoded.tolist()==probs.argmax(1).tolist()
 
 def test_act_that_makes_none():
     with pytest.raises(ValueError, match='by `act`'): of(CrossEntropyLossFlat(), act=torch.sigmoid)
