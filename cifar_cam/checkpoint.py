@@ -349,7 +349,8 @@ def _check_settings(self:Checkpoint):
     "`ValueError` if the run in the folder was begun with other settings; a warning, if with other versions"
     own = json.loads(json.dumps(self.settings))
     its = {k: own[k] for k in ('pictures','loss','optimiser','callbacks')} | dict(compile=False) | self.state['settings']   # of older ones
-    its['data'] = {k: own['data'][k] for k in ('total',) if k in own['data']} | its['data']   # which did not count all pictures
+    counted = {k: own['data'][k] for k in ('total',) if k in own['data']}   # which older ones did not
+    if isinstance(its.get('data'), dict): its['data'] = counted | its['data']
     for k in own:
         a,b = (textwrap.shorten(str(o), 300, placeholder=' …') for o in _differ(its.get(k), own[k]))
         msg = f'the run in {self.folder} has {k} {a}, this one has {b}: resume it with the same settings, or give another folder'
