@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from filelock import FileLock, Timeout
 from .imports import *
-from .choices import check_out
+from .choices import check_out, check_writable
 from .files import *
 from .augment import *
 from .models import find_logits, load_weights, _arch, _check_fit
@@ -249,8 +249,7 @@ def _check_room(
     n_bytes # Of the weights
 ):
     "`ValueError` if `out` can't be written to, or its disk has no room for the run"
-    p = first(o for o in [out.absolute(), *out.absolute().parents] if o.exists())
-    if not os.access(p, os.W_OK): raise ValueError(f"can't write to {p}: give another `out`")
+    p = check_writable(out)
     need,free = (8*n_bytes+2**23)/2**20,shutil.disk_usage(p).free/2**20
     msg = f'{need:,.0f} MB are needed for the run and {free:,.0f} MB are free on the disk of {p}: make room, or give another `out`'
     if free<=need: raise ValueError(msg)
