@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save as tensors_to_bytes
 from filelock import FileLock, Timeout
 from .imports import *
-from .choices import check_out
+from .choices import check_out, check_writable
 from .files import *
 from .augment import *
 from .models import find_logits, load_weights, _arch, _check_fit
@@ -260,8 +260,7 @@ def _check_room(
     n_bytes # Of the weights
 ):
     "`ValueError` if `out` can't be written to, or its disk has no room for the run"
-    p = first(o for o in [out.absolute(), *out.absolute().parents] if o.exists())
-    if not os.access(p, os.W_OK): raise ValueError(f"can't write to {p}: give another `out`")
+    p = check_writable(out)
     need,free = (8*n_bytes+2**23)/2**20,shutil.disk_usage(p).free/2**20
     msg = f'{need:,.0f} MB are needed for the run and {free:,.0f} MB are free on the disk of {p}: make room, or give another `out`'
     if free<=need: raise ValueError(msg)
@@ -360,7 +359,8 @@ def _check_settings(self:Checkpoint):
     "`ValueError` if the run in the folder was begun with other settings; a warning, if with other versions"
     own = json.loads(json.dumps(self.settings))
     its = {k: own[k] for k in ('pictures','loss','optimiser','callbacks')} | dict(compile=False) | self.state['settings']   # of older ones
-    its['data'] = {k: own['data'][k] for k in ('total',) if k in own['data']} | its['data']   # which did not count all pictures
+    counted = {k: own['data'][k] for k in ('total',) if k in own['data']}   # which older ones did not
+    if isinstance(its.get('data'), dict): its['data'] = counted | its['data']
     for k in own:
         a,b = (textwrap.shorten(str(o), 300, placeholder=' …') for o in _differ(its.get(k), own[k]))
         msg = f'the run in {self.folder} has {k} {a}, this one has {b}: resume it with the same settings, or give another folder'

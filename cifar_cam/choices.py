@@ -1,10 +1,10 @@
 "What may be asked for, without fastai and torch: the names that there are, the nearest one, and the look at a run's folder"
-import hashlib, json, re
+import hashlib, json, os, re
 from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'so_many',
-           'nothing_there', 'check_out', 'check_beside', 'check_of_report', 'file_name', 'page_file']
+           'nothing_there', 'check_out', 'check_writable', 'check_beside', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -65,6 +65,16 @@ def check_out(
     if there: raise ValueError(f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it')
     if there is not None: raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')
 
+def check_writable(
+    out, # A file or folder, which need not be there
+    name='out' # What it is given as
+) -> Path: # What there is of it
+    "`ValueError` if `out`, or the folder to make it in, can't be written to"
+    p = Path(out).absolute()
+    p = next(o for o in (p, *p.parents) if o.exists())
+    if not os.access(p, os.W_OK): raise ValueError(f"can't write to {p}: give another `{name}`")
+    return p
+
 def check_beside(
     out, # The folder asked for
     run=None # That of the run that is explained, if it is known
@@ -112,4 +122,5 @@ def page_file(
     page = p.suffix.lower()=='.html'
     if p.is_file() and not page: raise ValueError(f'out {p}: give a folder, or a file whose name ends in .html')
     if page and p.is_dir(): raise ValueError(f'out {p}: it is a folder, give a file, or a folder that is not called like a page')
+    check_writable(p)
     return p if page else p/name

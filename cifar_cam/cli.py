@@ -343,6 +343,8 @@ def explain(
     if out: check_out(os.path.expanduser(out), True); check_beside(os.path.expanduser(out), os.path.expanduser(folder))
     msg = f'export {export}: it is there already, give a new folder'
     if export and os.path.exists(os.path.expanduser(export)): raise ValueError(msg)
+    check_writable(os.path.expanduser(out or folder))
+    if export: check_writable(os.path.expanduser(export), 'export')
     msg = f'no file {humans}:{_near(humans, fit=os.path.isfile)} give `humans` a CSV with the columns file and humans_top'
     if humans and not os.path.isfile(os.path.expanduser(humans)): raise ValueError(msg)
     from cifar_cam.report import explain_run

@@ -165,6 +165,7 @@ def add_labels(
     check_value('drop', drop, lambda o: are(o, is_path, least=0), 'a list of files')
     rows = L(rows).map(_row)
     if not fn.parent.is_dir(): raise FileNotFoundError(f'no folder {fn.parent}: make it, or give another')
+    if not os.access(fn.parent, os.W_OK): raise PermissionError(f"can't write to {fn.parent}: copy it to where you can, or give another")
     try:
         with _locked(fn):
             res = _merged(read_labels(fn) if fn.exists() else _frame([]), rows, set(map(str, drop)))

@@ -88,6 +88,14 @@ def _sets_of(splits, where):
     return [_set_words[o] for o in words]
 
 # %% ../nbs/01_layouts.ipynb #48f59455
+def _used(fields): return max(i for i,o in enumerate(fields, 1) if o.strip())
+
+def _even(rows, whole):
+    "The rows with as many fields as the first one, but for those that have more; if not `whole`, the last one stays as it is"
+    n = min(len(rows[0][1]), max(_used(o) for _,o in rows))
+    res = [(i, o[:max(n, _used(o))] + ['']*(n-len(o))) for i,o in rows]
+    return res if whole else res[:-1]+rows[-1:]
+
 def _csv_rows(fn):
     "The number of each line of a CSV that is not blank, and its fields"
     try: text = fn.read_bytes().decode('utf-8-sig')
@@ -99,8 +107,10 @@ def _csv_rows(fn):
         except csv.Error as e: raise ValueError(f'line {rows.line_num} of {fn} is no line of a CSV ({e}): save it again') from e
     rows = read()
     spaced = any(re.match(' +"', f) for _,o in rows for f in o)   # a blank before a quote, which is then a part of the field
-    return read(skipinitialspace=True) if spaced else rows
+    if spaced: rows = read(skipinitialspace=True)
+    return rows and _even(rows, text[-1] in '\r\n' or len(rows[-1][1])>=len(rows[0][1]))
 
+# %% ../nbs/01_layouts.ipynb #93da8053
 _columns = 'give the columns file, label and, where there is one, split or is_valid'
 
 def _check_twice(head, what):

@@ -13,7 +13,7 @@ from datetime import date as Date
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from .choices import check_beside, check_of_report, file_name
+from .choices import check_beside, check_of_report, check_writable, file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
@@ -514,8 +514,10 @@ def _check_places(run, folder, export):
     if folder is None and own is None: raise ValueError(msg)
     to = at_home(ifnone(folder, own))
     check_beside(to, own)
+    check_writable(to, 'folder')
     msg = f'export {export}: it is there already, give a new folder'
     if export and at_home(export).exists(): raise ValueError(msg)
+    if export: check_writable(at_home(export), 'export')
     if isinstance(run, Learner) and own is not None and to.resolve()==own.resolve(): _check_saved(run)
 
 # %% ../nbs/20_report.ipynb #812b82d2

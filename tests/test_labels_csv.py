@@ -92,6 +92,14 @@ def world(path, n=4):
         Image.new('RGB', (16,16), (9*k,200*(c=='cat'),0)).save(path/split/c/f'{i}.png')
     return path
 
+@pytest.mark.parametrize('text', ['file;label;was;why;when\ntrain/cat/0.png;dög\n', 'file,label,,\ntrain/cat/0.png,dög,,\n'])
+def test_fields_that_a_spreadsheet_leaves_out_or_adds(tmp_path, text):
+    "Empty ones at the end of lines, and columns without a name, are no matter, and none of them come back"
+    data,fn = world(tmp_path/'data'),tmp_path/'labels.csv'
+    fn.write_text(text, encoding='utf-8')
+    assert find_pictures(data).relabel(fn).relabelled.record['changed']=={'train': 1}
+    assert add_labels(fn, [dict(file='train/cat/1.png', label='')]).columns.tolist()==['file','label','was','why','when']
+
 def test_in_the_shell(tmp_path, capsys):
     "`--labels` counts in the first line, is kept with the run, and is what its report says"
     data,fn = world(tmp_path/'data'),tmp_path/'my labels.csv'

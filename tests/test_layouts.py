@@ -310,6 +310,16 @@ def test_spaces_around_fields(tmp_path, text, whole):
     found = find_pictures(fn if whole else tmp_path)
     assert {(o.parent.name,l) for o,l in zip(found.table.file, found.table.label)}=={('cat','a'),('dog','b')}
 
+@pytest.mark.parametrize('head,few,many', [('file,label,remarks', '{},{}', '{},{},old'), ('file;label;;', '{};{};;', '{};{}'),
+    ('file,label', '{},{},,', '{},{}')])
+def test_fields_that_a_spreadsheet_leaves_out(tmp_path, head, few, many):
+    "Empty ones at the end of a line, for some lines or for all; but a last line that does not end may be cut"
+    rows = [o.format(f'{c}/{i}.png', c[0]) for c in ('cat','dog') for i,o in enumerate((few,many,few))]
+    fn = csv_of(tmp_path, '\r\n'.join([head, *rows, '']))
+    assert [o.parent.name[0] for o in find_pictures(fn).table.file]==find_pictures(fn).table.label.tolist()
+    fn.write_text('file,label,remarks\ncat/0.png,cat,old\ndog/0.png,d')
+    with pytest.raises(ValueError, match='line 3 of .* has 2 fields, and the first one 3'): find_pictures(fn)
+
 def test_spaces_in_names_of_files(tmp_path):
     "Those that a file has stay, also in the table that a run keeps"
     small(tmp_path/'data', a=5, b=5)

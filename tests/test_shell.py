@@ -9,6 +9,8 @@ import pytest
 from cifar_cam.choices import file_name, targets
 from cifar_cam.cli import _command, main
 from cifar_cam.files import staged, write_whole
+from cifar_cam.labels import add_labels
+from cifar_cam.report import explain_run
 
 CLI = [sys.executable, '-m', 'cifar_cam']
 SMALL = '--data digits --n-train 200 --n-valid 100 --width 8'.split()
@@ -325,6 +327,21 @@ def test_nothing_is_written_among_the_pictures(tmp_path, capsys):
     assert f'--out {at}/seen.png is among the pictures' in says('look', run, at/'0.png', '--out', at/'seen.png')
     assert f'--out {at}/compare.html is among the pictures' in says('compare', run, run, '--out', at)
     assert sorted(data.rglob('*'))==before
+
+@pytest.mark.parametrize('line,there', [('explain {run}', '{run}'), ('explain {run} --out {tmp}/no/new', '{tmp}/no'),
+    ('explain {run} --export {tmp}/no/new', '{tmp}/no'), ('compare {run} {run} --out {tmp}/no/page.html', '{tmp}/no')])
+def test_where_nothing_can_be_written(run_dir, line, there, tmp_path, monkeypatch, capsys):
+    "Said before anything is read, with the folder that was given, also in Python"
+    (tmp_path/'no').mkdir()
+    words = dict(run=run_dir[0], tmp=tmp_path)
+    there,may = Path(there.format(**words)),os.access
+    monkeypatch.setattr(os, 'access', lambda p, how: Path(p).resolve()!=there.resolve() and may(p, how))
+    assert main(shlex.split(line.format(**words)))==1
+    said = capsys.readouterr()
+    assert not said.out and re.fullmatch(f"cifar-cam: can't write to {re.escape(str(there))}: give another --(out|export)\n", said.err)
+    if line!='explain {run}': return
+    with pytest.raises(ValueError, match="can't write to .*: give another `folder`"): explain_run(there)
+    with pytest.raises(PermissionError, match="can't write to "): add_labels(there/'labels.csv', [dict(file='a.png', label='b')])
 
 def test_offline(tmp_path):
     "CIFAR-10 asked for, not here and no network: the error names the ways on"
