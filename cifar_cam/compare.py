@@ -116,21 +116,28 @@ def _same_file(f, g):
     if os.path.realpath(f)==os.path.realpath(g): return True
     return f.stat().st_size==g.stat().st_size and f.read_bytes()==g.read_bytes()
 
+def _cut(interp):
+    "How pictures are cut out of their files; None, if the data does not say it"
+    src = getattr(interp.learn.dls, 'source', None)
+    return src.get('resize', 'crop') if src else None
+
 def _as_seen(interp, ids):
-    "The pictures at `ids` as bytes, in one piece after the other, and how they were made"
-    src = getattr(interp.learn.dls, 'source', None) or {}
-    return (interp.pictures(o) for o in chunked(ids, 256)),(interp.pictures(ids[:1]).shape,src.get('resize','crop'))
+    "The pictures at `ids` as bytes, in one piece after the other, and their shape"
+    return (interp.pictures(o) for o in chunked(ids, 256)),interp.pictures(ids[:1]).shape
 
 # %% ../nbs/22_compare.ipynb #7ab82f4a
 def _are_same(a, b, ia, ib):
-    "Which of the pictures `ia` of `a` are, pixel for pixel, the pictures `ib` of `b`; None if that is not known"
-    (its,how),(others,how_too) = _as_seen(a, ia),_as_seen(b, ib)
-    if how==how_too:
-        near = lambda x,y: np.abs(x.astype(np.int16)-y).max((1,2,3))<=2   # two normalisations undone, each of which rounds
-        return np.concatenate([near(x, y) for x,y in zip(its, others)])
-    files = [(_file(a, i),_file(b, j)) for i,j in zip(ia, ib)]
-    if not all(f.is_file() and g.is_file() for f,g in files): return None
-    return np.array([_same_file(f, g) for f,g in watched(files, 'comparing files')])
+    "Which of the pictures `ia` of `a` are, pixel for pixel or as files, the pictures `ib` of `b`; None if that is not known"
+    (its,shape),(others,shape_too),cuts = _as_seen(a, ia),_as_seen(b, ib),{_cut(a),_cut(b)}
+    near = lambda x,y: np.abs(x.astype(np.int16)-y).max((1,2,3))<=2   # two normalisations undone, each of which rounds
+    alike,same = shape==shape_too,np.zeros(len(ia), bool)
+    if alike: same = np.concatenate([near(x, y) for x,y in zip(its, others)])
+    if same.all() or alike and len(cuts)==1 and None not in cuts: return same
+    rest = np.flatnonzero(~same)
+    files = [(_file(a, ia[i]),_file(b, ib[i])) for i in rest]
+    if not all(f.is_file() and g.is_file() for f,g in files): return same if alike and None in cuts else None
+    same[rest] = [_same_file(f, g) for f,g in watched(files, 'comparing files')]
+    return same
 
 # %% ../nbs/22_compare.ipynb #650f0dcc
 def _meet(interps, whole=False):
@@ -616,7 +623,7 @@ def _shown_words(self:Comparison, k):
     "What is in the gallery, and what is not"
     def of(name): return ', '.join(f'{min(n, k):,} of {n:,} {kind}' for kind,n in zip(_kind_order, _counts(self.table[f'kind_{name}'])))
     each = '; '.join(f'{name}: {of(name)}' if self.names[2:] else of(name) for name in self.names[1:])
-    how = [(getattr(o.learn.dls, 'source', None) or {}).get('resize') for o in self.interps]
+    how = [_cut(o) or str(getattr(o.dl, 'after_item', '')) for o in self.interps]
     odd = ' Networks that saw other cuts of a picture have their maps laid over one of them.' if len(set(how))>1 else ''
     return f'In the gallery are the mistakes that tell most ({each}), with the maps of each network for what it predicted.{odd}'
 

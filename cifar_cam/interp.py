@@ -297,7 +297,7 @@ def misclassified(self:CAMInterpretation,
     wrong,(col,up) = ~self.table.correct.values,_orders[by]
     for c,ids in (actual,self.targs),(predicted,self.decoded):
         if c is not None: wrong &= to_np(ids==class_index(c, self.vocab))
-    t = self.table[wrong].sort_values([col,'idx'], ascending=[up,True])
+    t = self.table[wrong].sort_values([col,'idx'], ascending=[up,True], na_position='first')   # a loss that is no number is the worst
     return t if k is None else t.head(k)
 
 # %% ../nbs/17_interp.ipynb #6e0bbd32
@@ -355,10 +355,11 @@ def ece(self:CAMInterpretation,
 
 # %% ../nbs/17_interp.ipynb #f750049d
 @patch
-def metrics(self:CAMInterpretation) -> dict: # accuracy, loss, ece, n, set (as 'valid'), mistakes, and per_class by name
+def metrics(self:CAMInterpretation) -> dict: # accuracy, loss (None: not finite), ece, n, set (as 'valid'), mistakes, and per_class by name
     "The figures of the table, as JSON takes them"
     t,rows = self.table,self.per_class().set_axis(list(map(as_text, self.vocab))).to_json(orient='index')
-    return dict(accuracy=float(t.correct.mean()), loss=float(t.loss.mean()), ece=self.ece(), n=len(t), set=self._of_set()[0],
+    loss = float(t.loss.mean(skipna=False))
+    return dict(accuracy=float(t.correct.mean()), loss=loss if math.isfinite(loss) else None, ece=self.ece(), n=len(t), set=self._of_set()[0],
                 mistakes=int((~t.correct).sum()), per_class=json.loads(rows))
 
 # %% ../nbs/17_interp.ipynb #c9870c8b

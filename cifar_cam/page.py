@@ -35,7 +35,7 @@ from .cam import *
 from .interp import *
 from .interp import _at_once
 from .report import *
-from .report import _check_saved, _evidence, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
+from .report import _check_saved, _evidence, _finite, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
 from .features import *
 from .features import _plain
 from .look import *
@@ -68,8 +68,6 @@ class _Turns:
         with self.lock: yield
 
 # %% ../nbs/24_page.ipynb #9cbe7e36
-def _finite(v): return round(float(v), 4) if math.isfinite(v) else None
-
 class _Set:
     "The pictures of a set, predicted part by part"
     def __init__(self, learn, dl, name):

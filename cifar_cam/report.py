@@ -185,11 +185,13 @@ def _colours(alpha=.65):
     return {k: letters(*o) for k,o in tables.items()}
 
 # %% ../nbs/20_report.ipynb #e90b3c75
+def _finite(v): return round(float(v), 4) if math.isfinite(v) else None
+
 @patch
 def _said(self:CAMInterpretation, row, n_probs=20):
     "What the page says of a mistake, which is a row of the table"
     i,p = row.idx,self.preds[row.idx]
-    figures = {k: round(float(getattr(row, k)), 4) for k in ('prob','loss','margin')}
+    figures = {k: _finite(getattr(row, k)) for k in ('prob','loss','margin')}
     probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:n_probs].tolist()]
     its = dict(idx=i, set=vars(self).get('set_name', ''), file=as_text(row.file))
     return its | dict(actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
@@ -322,7 +324,7 @@ def _facts(config, today):
 def _cards(self:CAMInterpretation, doubt):
     "The figures at the top of the page, as pairs"
     t = self.table
-    cards = {'accuracy': f'{t.correct.mean():.2%}', 'mean loss': f'{t.loss.mean():.3f}', 'pictures': f'{len(t):,}',
+    cards = {'accuracy': f'{t.correct.mean():.2%}', 'mean loss': f'{t.loss.mean(skipna=False):.3f}', 'pictures': f'{len(t):,}',
              'mistakes': f'{(~t.correct).sum():,}', 'calibration error': f'{self.ece():.1%}'}
     if doubt is not None and len(doubt): cards['labels doubtful'] = f'{len(doubt):,}'
     return list(cards.items())

@@ -120,7 +120,7 @@ def _metrics(learn):
         with learn.no_bar(), learn.removed_cbs([o for o in learn.cbs if 'monitor' in vars(o)]): learn.validate()
         m = h._log
     of = dict(set='valid') if getattr(learn.dls, 'source', {}).get('n_test') else {}   # which is not the test set
-    known = {k: m.get(f'valid_{o}') for k,o in (('accuracy','acc'),('loss','loss')) if pd.notna(m.get(f'valid_{o}'))}
+    known = {k: m.get(f'valid_{o}') for k,o in (('accuracy','acc'),('loss','loss')) if is_number(m.get(f'valid_{o}'), -math.inf)}
     return known | dict(n=len(learn.dls.valid_ds), **of) if known else None
 
 # %% ../nbs/10_run.ipynb #7c1d90be

@@ -14,6 +14,8 @@ from fastai.callback.mixup import MixUp
 from fastai.callback.tracker import SaveModelCallback
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
+from fastai.vision.augment import Resize
+from fastai.vision.data import ImageDataLoaders
 
 from cifar_cam.cli import main
 from cifar_cam.compare import compare
@@ -333,3 +335,22 @@ def test_three_networks(browser, pages):
         assert set(shown(page))==set(pages[2].repaired(name).index)
     assert 'by Holm’s way' in page.inner_text('body')
     page.close()
+
+def test_pictures_that_fastai_cuts_in_other_ways(tmp_path):
+    "They are the same pictures, whatever each network sees of them; one that was replaced is another one"
+    for i,f in enumerate(['train/a/0','train/b/0','valid/a/0','valid/a/1','valid/b/0']):
+        for top in 'one','two':
+            fn = tmp_path/top/f'{f}.png'
+            fn.parent.mkdir(parents=True, exist_ok=True)
+            x = np.random.default_rng(9 if (top,f)==('two','valid/b/0') else i).integers(0, 256, (12,18,3), np.uint8)
+            Image.fromarray(x).save(fn)
+    def seen(top, how):
+        dls = ImageDataLoaders.from_folder(tmp_path/top, valid='valid', item_tfms=Resize(16, how), bs=2, num_workers=0)
+        return CAMInterpretation.from_learner(Learner(dls, cifar_resnet18(2, 2), CrossEntropyLossFlat()))
+    ours = cifar_dls(tmp_path/'one', bs=2, size=16, resize='pad')
+    squish,crop,pad = seen('one', 'squish'),seen('one', 'crop'),CAMInterpretation.from_learner(resnet_learner(ours, cifar_resnet18(2, 2)))
+    for a,b in (squish,crop),(pad,squish),(crop,pad):
+        c = compare(a, b)
+        assert (len(c.table),c.notes)==(3,[])
+    c = compare(squish, seen('two', 'crop'))
+    assert (len(c.table),c.notes)==(2,['pictures of the same name with other pixels, left out: 1'])

@@ -124,6 +124,25 @@ def test_no_mistakes(report, tmp_path):
     html5lib.HTMLParser(strict=True).parse(text)
     assert 'No mistakes among 80 pictures' in text and data_of(fn)['rows']==[]
 
+def test_losses_that_are_not_finite(browser, report, tmp_path):
+    "As of a class that a network rules out: JSON has no Infinity, the worst stand first, and the mean is of all pictures"
+    its,_ = report
+    losses,(a,b) = its.losses.clone(),its.misclassified().idx.tolist()[-2:]
+    losses[a],losses[b] = float('inf'),float('nan')
+    interp = type(its)(its.learn, its.dl, losses, None, its.preds, its.targs)
+    assert sorted(interp.misclassified(2).idx)==sorted([a,b]) and interp.metrics()['loss'] is None
+    assert dict(interp._cards(None))['mean loss']=='nan'
+    metrics = json.loads((interp.save(tmp_path/'run', k=1)/'metrics.json').read_text(), parse_constant=pytest.fail)
+    assert metrics['loss'] is None and metrics['mistakes']==len(interp.misclassified())
+    fn = interp.report(tmp_path, k=3, label_issues=False, faithfulness=False)
+    text = re.search(r'id="data">(.*?)</script>', fn.read_text(encoding='utf-8'), re.S)[1]
+    assert [o['loss'] for o in json.loads(text, parse_constant=pytest.fail)['rows']][:2]==[None,None]
+    page = browser.new_page()
+    page.goto(f'{fn.as_uri()}#{a}')
+    assert 'loss not finite, margin' in page.inner_text('#large')
+    assert page.locator('.tile').count()==3 and f'#{its.misclassified(1).idx.iat[0]}' in page.locator('.tile').last.inner_text()
+    page.close()
+
 def test_many_classes_hostile_names_oblong_pictures(tmp_path):
     "A learner of any kind, whose classes and files have markup for names"
     from fastai.vision.all import CrossEntropyLossFlat, Image, ImageDataLoaders, Learner, np

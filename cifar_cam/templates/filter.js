@@ -1,11 +1,17 @@
 // Which pictures are shown, and in which order. A filter is asked of each row. Those that stand here go by the controls
 // of gallery.html that are there, and a page may put more into FILTERS.
 
+// JSON has no loss that is not finite: it is null here, and larger than all others
+function byLoss(a, b) {
+  const [first, second] = [a.loss ?? Infinity, b.loss ?? Infinity]
+  return first === second ? 0 : second - first
+}
+
 const ORDERS = {
-  loss: (a, b) => b.loss - a.loss,
+  loss: byLoss,
   confidence: (a, b) => b.prob - a.prob,
   margin: (a, b) => a.margin - b.margin,
-  class: (a, b) => a.actual - b.actual || a.predicted - b.predicted || b.loss - a.loss,
+  class: (a, b) => a.actual - b.actual || a.predicted - b.predicted || byLoss(a, b),
 }
 
 const FILTERS = [isOfSet, isRightOrWrong, isOfClasses, isAsSure, hasText, isDoubtfulIfAsked, isMarkedAsAsked]

@@ -331,7 +331,7 @@ function probability(row, number, share) {
 }
 
 function description(row) {
-  const figures = `loss ${(row.loss ?? NaN).toFixed(2)}, margin ${signed(row.margin)}`
+  const figures = `loss ${row.loss?.toFixed(2) ?? 'not finite'}, margin ${signed(row.margin)}`
   const made = soft('p', `#${nameOf(row)}, ${row.file}`, element('br'), figures)
   if (row.doubtful) made.append(element('br'), badge('label doubtful'))
   return made
