@@ -325,9 +325,11 @@ def _small(dl):
 def _tensors(ims): return torch.from_numpy(np.array(ims)).permute(0,3,1,2).float()
 
 def _patterns(ims, n=8):
-    "What is light and what is dark in pictures, as `n`x`n` pixels: whatever the brightness and the contrast"
-    parts = [F.adaptive_avg_pool2d(_tensors(o), n).flatten(1) for o in np.array_split(ims, 1+len(ims)//2**12)]
-    return torch.cat([o-o.mean(1, keepdim=True) for o in parts])
+    "What is light and what is dark in pictures, as `n`x`n` pixels: whatever the brightness and the contrast; of flat ones, the colour"
+    parts = [F.adaptive_avg_pool2d(_tensors(o), n) for o in np.array_split(ims, 1+len(ims)//2**12)]
+    turn = torch.cat([o.mean((2,3)) for o in parts])*math.pi/510
+    pattern = torch.cat([o.flatten(1)-o.flatten(1).mean(1, keepdim=True) for o in parts])
+    return torch.cat([pattern, 1e-3*turn.cos(), 1e-3*turn.sin()], 1)   # so little that it counts for nothing else
 
 # %% ../nbs/19_features.ipynb #8f6487b0
 def _details(x): return x-F.avg_pool2d(F.pad(x, (2,2,2,2), mode='replicate'), 5, 1)
@@ -363,7 +365,8 @@ def _same(a, b, pairs, least):
     "Those of the candidates `pairs` that are nearly the same, each once, and how alike they are"
     def sure(i, j, f):
         x,y = _tensors(a[i.numpy()]),_tensors(b[j.numpy()])   # numpy takes a tensor of one index for a number
-        return _sameness(torch.where(f[:,None,None,None]>0, x.flip(3), x), y)
+        x = torch.where(f[:,None,None,None]>0, x.flip(3), x)
+        return torch.where((x==y).flatten(1).all(1), 1, _sameness(x, y))   # also of pictures in which nothing varies
     sure = torch.cat([sure(*o) for o in pairs.split(1024, 1)] or [torch.empty(0)])
     t = pd.DataFrame(pairs.T.numpy(), columns=['i','j','mirrored']).assign(mirrored=pairs[2].numpy()>0, sameness=sure.numpy())
     return t[t.sameness>=least].sort_values(['sameness','i','j'], ascending=[False,True,True]).drop_duplicates(['i','j'])
@@ -396,14 +399,15 @@ def _own(p, y): return p[np.arange(len(y)),y]
 
 def _margin(p, y):
     q = p.copy()
-    q[np.arange(len(y)),y] = -1
+    q[np.arange(len(y)),y] = 0
     return _own(p, y)-q.max(1)
 
 def _entropy(p, y):
-    "Confidence of the label, weighted by the entropy, as cleanlab has it"
-    e = -np.where(p>0, p*np.log(np.maximum(p, 1e-300)), 0).sum(1)/np.log(p.shape[1])
-    x = e/np.maximum(_own(p, y), 1e-6)
-    return np.log1p(x)/np.maximum(x, 1e-6)
+    "Confidence of the label, weighted by the entropy, as cleanlab has it, but that without entropy it is not 0"
+    own,q = np.maximum(_own(p, y), 1e-6),p.copy()
+    q[np.arange(len(y)),y] = own
+    x = np.maximum(-(q*np.log(np.maximum(q, 1e-300))).sum(1)/np.log(max(p.shape[1], 2))/own, 1e-12)
+    return np.log1p(x)/x
 
 def _confidence(p, y): return np.where(p.argmax(1)==y, 1, -p.max(1))
 
@@ -588,8 +592,9 @@ def _by_cleanlab(ys, probs):
     probs = probs/probs.sum(1, keepdims=True)
     return find_label_issues(ys, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
 
-def _doubt_said(n, wrong, k, most, part, which='whose label fits worst'):
-    "What the examination says of `n` pictures with `wrong` mistakes, of which `k` are doubtful, in words"
+def _doubt_said(n, wrong, k, most, part, which='whose label fits worst', c=2):
+    "What the examination says of `n` pictures of `c` classes with `wrong` mistakes, of which `k` are doubtful, in words"
+    if c<2: return 'Which labels are doubtful is not said, since there is no other class.'
     some,times = _tries(n)
     exam = f'of {some*times:,} labels changed at random, {some:,} at a time, {part:.0%} were in the tenth of all labels that fits worst'
     if n<10: return f'Which labels are doubtful is not said, since {n} pictures are too few to examine the network by.'
@@ -630,7 +635,7 @@ def label_issues(self:CAMInterpretation,
     part = _strength(ys, probs, quality)
     res = ranked[~ranked.correct.to_numpy(bool)].head(n if part>=_least else 0)
     which = 'that cleanlab finds and whose label fits worst' if lone else 'whose label fits worst'
-    said = _doubt_said(len(t), int((~t.correct).sum()), len(res), n, part, which)
+    said = _doubt_said(len(t), int((~t.correct).sum()), len(res), n, part, which, len(self.vocab))
     res.attrs['said'] = said if given or of=='train' else said+_saw_said(self)
     return res
 

@@ -32,7 +32,7 @@ def _table(vocab, files, preds, targs, losses, top=None):
     "A row a picture: what it is, what it was taken for, which is the likeliest if it isn't `top`, and how sure the network was"
     top = preds.argmax(1) if top is None else top
     best,own = (preds.gather(1, o[:,None])[:,0] for o in (top,targs))
-    other = preds.scatter(1, targs[:,None], -1).max(1).values
+    other = preds.scatter(1, targs[:,None], 0).max(1).values
     def names(ids): return [vocab[i] for i in ids]
     return pd.DataFrame(dict(idx=range(len(targs)), file=files, actual=names(targs), predicted=names(top),
         prob=to_np(best), prob_actual=to_np(own), loss=to_np(losses), margin=to_np(own-other),

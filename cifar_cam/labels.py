@@ -35,7 +35,7 @@ _computed = *'=+-@\t\r\n＝＋－＠',   # the last four are those of East Asian
 def _is_computed(text):
     "Would a spreadsheet compute `text`, but for apostrophes before it?"
     text = text.lstrip("'")
-    try: figure = math.isfinite(float(text))
+    try: figure = math.isfinite(float(text)) and text.isascii() and '_' not in text   # as JavaScript has it, too
     except ValueError: figure = False
     return text.startswith(_computed) and not figure
 

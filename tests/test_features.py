@@ -10,6 +10,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
+from fastai.learner import Learner
+from fastai.losses import CrossEntropyLossFlat
+from fastai.vision.data import ImageDataLoaders
+
 from cifar_cam.data import cifar_dls
 from cifar_cam.features import _fold_settings, _out_of_fold, _places_in, _strength, _votes, cross_validate, label_quality, read_humans
 from cifar_cam.files import digits_path
@@ -72,6 +76,40 @@ def test_twins_do_not_hide_a_wrong_label(tmp_path):
     interp = CAMInterpretation.from_learner(learn)
     t = interp.duplicates()
     assert len(t) and {o.rsplit('/', 1)[1] for o in t.other}=={'005.png'} and set(t.other_label)=={'b'}
+
+def test_blank_pictures_are_the_same_where_their_colour_is(tmp_path):
+    "Nothing varies in them, so that no correlation tells: black in two sets and under two labels; dark red is another"
+    flat = {'train/a/0': (0,0,0), 'train/b/1': (0,0,0), 'train/a/2': (9,0,0), 'test/a/3': (0,0,0), 'test/b/4': (1,1,1)}
+    noise = {f'{s}/{c}/{i}': o for s,i in (('train',5),('test',6)) for c in 'ab' for o in pieces(1, [i, ord(c)])}
+    for f,o in (flat | noise).items():
+        fn = tmp_path/f'{f}.png'
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.broadcast_to(np.uint8(o), (32,32,3)).copy()).save(fn)
+    t = CAMInterpretation.from_learner(resnet_learner(cifar_dls(tmp_path, bs=4), cifar_resnet18(2, width=2))).duplicates()
+    own = {(o.file[-7:],o.other[-7:]) for o in t[t.set=='own'].itertuples()}
+    twice = [{o.file[-7:],o.other[-7:]} for o in t[t.set=='train'].itertuples()]
+    assert (own,twice,t.sameness.tolist())==({('a/3.png','a/0.png'),('a/3.png','b/1.png')}, [{'a/0.png','b/1.png'}], [1]*3)
+
+def test_a_sure_network_finds_no_fault_with_labels_that_fit():
+    "The entropy of 1 and 0 is nothing: `ln(1+x)/x` of it is 1 where the label fits, and that of a millionth where it is ruled out"
+    probs = np.array([[1,0,0], [1-1e-8,1e-8,0], [.9,.05,.05], [1,0,0], [1,1e-20,0]])
+    q,x = label_quality([0,0,0,1,1], probs, 'confidence_weighted_entropy'),-(.9*np.log(.9)+.1*np.log(.05))/np.log(3)/.9
+    np.testing.assert_allclose(q[:3], [1, 1, np.log(1+x)/x], atol=1e-6)
+    out = np.log(1e6)/np.log(3)
+    np.testing.assert_allclose(q[3:], [np.log(1+out)/out]*2)
+
+def test_of_one_class_nothing_is_examined(tmp_path):
+    "No label can be another one, and no class is behind"
+    probs,ys = np.ones((12,1)),np.zeros(12, int)
+    for o in 'normalized_margin','confidence_weighted_entropy': np.testing.assert_allclose(label_quality(ys, probs, o), [1]*12)
+    for i in range(24):
+        fn = tmp_path/('train','valid')[i%2]/'a'/f'{i}.png'
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pieces(1, i)[0]).save(fn)
+    dls = ImageDataLoaders.from_folder(tmp_path, valid='valid', bs=4, num_workers=0)
+    interp = CAMInterpretation.from_learner(Learner(dls, cifar_resnet18(1, 2), CrossEntropyLossFlat()))
+    assert interp.table.margin.tolist()==[1]*12
+    assert interp.label_issues().attrs['said']=='Which labels are doubtful is not said, since there is no other class.'
 
 def test_similar_finds_what_is_the_same(planted):
     near = planted.similar([i for i,o in enumerate(planted.table.file) if o.endswith('001.png')], k=60)

@@ -455,7 +455,7 @@ def test_marks(page, report):
 def test_cells_as_python_has_them(page):
     "No spreadsheet computes what is in labels.csv: as by `as_cell`"
     from cifar_cam.classes import as_cell
-    names = ['cat', '=1+1', '-1', '-1e3', '@x', '+', '-', '', ' =1', '\tx', '＝1', '-inf', '+1.5',
+    names = ['cat', '=1+1', '-1', '-1e3', '@x', '+', '-', '', ' =1', '\tx', '＝1', '-inf', '+1.5', '-1_000', '-１２',
              "'", "'=1", "''=1", "'-1", "'a", 'a,b', 'a"b', 'a\nb']
     assert page.evaluate('names => names.map(asCell)', names)==list(map(as_cell, names))
     mark = dict(file='a,"b"\n=c', label='=1+1', was='', why='note; x', when='')
