@@ -21,6 +21,7 @@ from .models import _copied
 from .recipe import versions
 from .run import *
 from .classes import *
+from .interp import _decided
 
 # %% ../nbs/23_export.ipynb #d64d34d3
 class _FromBytes(nn.Module):
@@ -119,6 +120,16 @@ def _resizing(dl):
     how = f'{_ways[square.resize]}, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
     return f'{how}, and changed by {", ".join(then)}' if then else how
 
+_likeliest = 'the class of the largest probability'
+
+def _decides(loss_func, n):
+    "Which of `n` classes is predicted, in words: by what the loss function says of probabilities of all kinds"
+    ps = torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(n), 2000)).float()
+    if (_decided(loss_func, ps)==ps.argmax(1)).all(): return _likeliest
+    name,thresh = getattr(loss_func, '__name__', type(loss_func).__name__),getattr(loss_func, 'thresh', None)
+    at = f', by its threshold of {thresh:g} for the second class' if n==2 and is_number(thresh) else ''
+    return f'what {name} decides{at}; the file has probabilities alone'
+
 def _about(learn, net, images):
     "Metadata of the file"
     h,w,c = images.shape[1:]
@@ -127,7 +138,7 @@ def _about(learn, net, images):
                  versions=versions() | dict(cifar_cam=__version__))
     colours = 'red, green, blue' if c==3 else 'channels last'
     words = dict(input=f'uint8, n x {h} x {w} x {c}, {colours}; scaling and normalisation are in the graph',
-                 resize=_resizing(learn.dls.valid), weights=_weights_sha(unwrap(learn.model)), opset=str(_opset))
+                 resize=_resizing(learn.dls.valid), predicted=_decides(learn.loss_func, net.n), weights=_weights_sha(unwrap(learn.model)), opset=str(_opset))
     return {k: json.dumps(v) for k,v in lists.items()} | words
 
 # %% ../nbs/23_export.ipynb #7006b75b
@@ -158,9 +169,10 @@ class Exported:
     n:int # Pictures that were compared
     about:dict # The metadata of the file
     def __repr__(self):
-        takes = self.about['input'].partition(';')[0]
-        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes {takes}; on {self.n} validation pictures the largest difference '
-                f'from the network is {self.logits:.2g} in logits, {self.probabilities:.2g} in probabilities ({_tolerance:g} is allowed)')
+        takes,predicted = self.about['input'].partition(';')[0],self.about.get('predicted', _likeliest)
+        odd = f'; the network predicts {predicted}' if predicted!=_likeliest else ''
+        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes {takes}; on {self.n} validation pictures the largest difference from '
+                f'the network is {self.logits:.2g} in logits, {self.probabilities:.2g} in probabilities ({_tolerance:g} is allowed){odd}')
 
 # %% ../nbs/23_export.ipynb #79f6a3a7
 def _check_place(path):

@@ -5,8 +5,8 @@ import albumentations as A
 import numpy as np
 import pytest
 import torch
-from fastai.vision.all import (CrossEntropyLossFlat, ImageDataLoaders, Learner, Normalize, Resize, aug_transforms, get_image_files,
-                               resnet18, vision_learner)
+from fastai.vision.all import (BCEWithLogitsLossFlat, CrossEntropyLossFlat, Image, ImageDataLoaders, Learner, Normalize, Resize,
+                               aug_transforms, get_image_files, resnet18, vision_learner)
 
 pytest.importorskip('onnxscript')
 import onnx, onnxruntime
@@ -140,3 +140,19 @@ def test_a_network_that_keeps_what_it_computed(tmp_path):
     learn = resnet_learner(data(), Keeps(), Recipe(augs='none', epochs=1), precision='fp32')
     learn.model(learn.dls.valid.one_batch()[0])
     assert learn.export_onnx(tmp_path/'a.onnx').n==20
+
+def test_a_threshold_is_said(tmp_path):
+    "The likeliest class of the file's probabilities is not what such a network predicts"
+    torch.manual_seed(1)
+    for name in 'ab':
+        for i in range(8):
+            fn = tmp_path/'data'/('train','valid')[i%2]/name/f'{i}.png'
+            fn.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng([i, ord(name)]).integers(0, 256, (16,16,3), np.uint8)).save(fn)
+    dls = cifar_dls(tmp_path/'data', bs=4, size=16)
+    how = [(CrossEntropyLossFlat(),2,None), (BCEWithLogitsLossFlat(),1,None), (BCEWithLogitsLossFlat(thresh=.75),1,'threshold of 0.75')]
+    for i,(loss,n,said) in enumerate(how):
+        done = Learner(dls, cifar_resnet18(n, 2), loss).export_onnx(tmp_path/f'{i}.onnx')
+        assert ('the network predicts' in repr(done), done.about['predicted']=='the class of the largest probability')==(bool(said), not said)
+    kept = onnxruntime.InferenceSession(done.path).get_modelmeta().custom_metadata_map
+    assert said in repr(done) and said in kept['predicted']
