@@ -287,7 +287,7 @@ def _render(page, styles, scripts, **context):
     "The parts of a page with its styles and scripts inside, and the checksum that its rules know the script by"
     css,js = (Markup(''.join(map(_source, o))) for o in (styles,scripts))   # not escaped: the package's own
     sha = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
-    return _env.get_template(page).generate(css=css, js=js, sha=sha, **context)
+    return map(as_text, _env.get_template(page).generate(css=css, js=js, sha=sha, **context))   # names of files need not be UTF-8
 
 # %% ../nbs/20_report.ipynb #b0e4f7a2
 def _listed(d):
@@ -341,7 +341,7 @@ def _doubt_words(self:CAMInterpretation, doubt, humans=None):
 def _class_rows(self:CAMInterpretation):
     "The table of the classes, as it is read: a name and its figures"
     def percent(v): return '–' if v!=v else f'{v:.1%}'.replace('%', '\u00a0%')
-    return [(str(name), [n, right, *map(percent, shares)]) for name,n,right,*shares in self.per_class().itertuples()]
+    return [(as_text(name), [n, right, *map(percent, shares)]) for name,n,right,*shares in self.per_class().itertuples()]
 
 # %% ../nbs/20_report.ipynb #38c7ea12
 def _mistakes_of(cm):
@@ -395,7 +395,7 @@ def _figures(self:CAMInterpretation, shown):
     matrix = _weighted(cm, shown) if len(cm)<=40 else None
     most = [(*o,n,shown[o]) for o,n in _pairs(cm).items()][:40]
     return dict(curves=curves, calibration=_svg(self.plot_calibration), class_figures=list(self.per_class().columns),
-                class_rows=self._class_rows(), classes=list(map(str, self.vocab)), matrix=matrix, confused=most)
+                class_rows=self._class_rows(), classes=list(map(as_text, self.vocab)), matrix=matrix, confused=most)
 
 # %% ../nbs/20_report.ipynb #d2f6814a
 @patch

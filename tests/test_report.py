@@ -143,6 +143,24 @@ def test_losses_that_are_not_finite(browser, report, tmp_path):
     assert page.locator('.tile').count()==3 and f'#{its.misclassified(1).idx.iat[0]}' in page.locator('.tile').last.inner_text()
     page.close()
 
+@pytest.mark.skipif(os.name!='posix', reason='names are bytes')
+def test_names_that_are_no_text(tmp_path):
+    "Of classes, files and folders, as fastai takes them: they are written as `as_text` has them"
+    from fastai.vision.all import CrossEntropyLossFlat, Image, ImageDataLoaders, Learner, np
+    from cifar_cam.interp import CAMInterpretation
+    from cifar_cam.models import cifar_resnet18
+    top = os.fsencode(tmp_path/'of')+b'\xfc'
+    for i,f in enumerate([b'train/a/0', b'train/b\xe9/1', b'valid/a/2\xe8', b'valid/a/3', b'valid/b\xe9/4']):
+        fn = os.path.join(top, f)+b'.png'
+        os.makedirs(os.path.dirname(fn), exist_ok=True)
+        with open(fn, 'wb') as o: Image.fromarray(np.full((16,16,3), 40*i, np.uint8)).save(o, 'png')
+    try: dls = ImageDataLoaders.from_folder(os.fsdecode(top), valid='valid', bs=2, num_workers=0)
+    except UnicodeError: pytest.skip('this system has no such names')
+    interp = CAMInterpretation.from_learner(Learner(dls, cifar_resnet18(2, 2), CrossEntropyLossFlat()))
+    text = interp.report(tmp_path/'run', label_issues=False).read_text(encoding='utf-8')
+    for o in '<th scope="col">b\\xe9</th>', '<title>Mistakes of ResNet18 on of\\xfc</title>': assert o in text
+    assert data_of(tmp_path/'run'/'report.html')['classes']==['a','b\\xe9']
+
 def test_many_classes_hostile_names_oblong_pictures(tmp_path):
     "A learner of any kind, whose classes and files have markup for names"
     from fastai.vision.all import CrossEntropyLossFlat, Image, ImageDataLoaders, Learner, np
