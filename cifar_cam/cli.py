@@ -251,8 +251,9 @@ def _settings(folder):
     c = _read(folder/'config.json')
     lost = [o for o in _whole_run if not (folder/o).is_file()]
     if lost: raise ValueError(f'damaged: no {lost[0]}')
-    acc = _its(_read(folder/'metrics.json'), 'accuracy') if (folder/'metrics.json').exists() else '?'
-    acc = f'{acc:.2%}' if isinstance(acc, float) else '?'
+    m = _read(folder/'metrics.json') if (folder/'metrics.json').exists() else {}
+    acc,of = _its(m, 'accuracy'),' (test)'*(_its(m, 'set')=='test')   # which `explain` looks at, if there are three sets
+    acc = f'{acc:.2%}{of}' if isinstance(acc, float) else '?'
     name,done = os.path.basename(str(_its(c, 'data', 'path'))),_its(c, 'epochs_done')
     network = f'{_its(c, "arch", "name")}, width {_its(c, "arch", "width")}'.removesuffix(', width ?')
     row = dict(data=name, network=network, epochs=done, accuracy=acc)
