@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'so_many',
-           'nothing_there', 'check_out', 'check_writable', 'check_beside', 'check_of_report', 'file_name', 'page_file']
+           'as_percent', 'nothing_there', 'check_out', 'check_writable', 'check_beside', 'check_of_report', 'file_name', 'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -37,6 +37,14 @@ def so_many(
 ) -> str:
     "A number and what is counted, one or several"
     return f'{n:,} {word}' + ('' if n==1 else 's')
+
+def as_percent(
+    share:float, # 0 to 1, or NaN
+    digits:int=2 # After the point; more, where all or nothing would be said of what is not
+) -> str:
+    "`share` in percent: of 60,000 pictures with one mistake, 99.998% are right, and not 100.00%"
+    its = [f'{share:.{d}%}' for d in range(digits, 16)]
+    return its[0] if share in (0,1) else next((o for o in its if float(o[:-1]) not in (0,100)), its[0])
 
 def _unfinished(p):
     "Is there a run in the folder `p` that is not complete? None: there is none at all"

@@ -194,7 +194,7 @@ def _times(folder, names): return {k: (folder/o).stat().st_mtime_ns for k,o in n
 def _summary(interp, names, folder, before={}):
     "Say how good it is, what lies where, and which of the files that were there `before` are new"
     t,now = interp.table,_times(folder, names)
-    print(f'accuracy {t.correct.mean():.2%} on {so_many(len(t), "picture")}, {so_many((~t.correct).sum(), "mistake")}')
+    print(f'accuracy {as_percent(t.correct.mean())} on {so_many(len(t), "picture")}, {so_many((~t.correct).sum(), "mistake")}')
     for k in now: print(f'{k:12s}{folder/names[k]}')
     replaced = ', '.join(names[k] for k in now if before.get(k, now[k])!=now[k])
     if replaced: print(f'replaced    {replaced}')
@@ -253,7 +253,7 @@ def _settings(folder):
     if lost: raise ValueError(f'damaged: no {lost[0]}')
     m = _read(folder/'metrics.json') if (folder/'metrics.json').exists() else {}
     acc,of = _its(m, 'accuracy'),' (test)'*(_its(m, 'set')=='test')   # which `explain` looks at, if there are three sets
-    acc = f'{acc:.2%}{of}' if isinstance(acc, float) else '?'
+    acc = f'{as_percent(acc)}{of}' if isinstance(acc, float) else '?'
     name,done = os.path.basename(str(_its(c, 'data', 'path'))),_its(c, 'epochs_done')
     network = f'{_its(c, "arch", "name")}, width {_its(c, "arch", "width")}'.removesuffix(', width ?')
     row = dict(data=name, network=network, epochs=done, accuracy=acc)

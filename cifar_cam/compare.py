@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 from datetime import date as Date
 from copy import copy
-from .choices import page_file
+from .choices import as_percent, page_file
 from .progress import tell, watched
 from .imports import *
 from .files import *
@@ -495,7 +495,7 @@ def _heads(self:Comparison):
     "Each run, and its accuracy, as pairs"
     where = [vars(o.learn).get('run_path') for o in self.interps]
     of = f'of {len(self.table):,} pictures'
-    accs = [f'{r.accuracy:.2%} ({100*r.low:.2f} to {100*r.high:.2f}) {of}' for r in self.results.itertuples()]
+    accs = [f'{as_percent(r.accuracy)} ({100*r.low:.2f} to {100*r.high:.2f}) {of}' for r in self.results.itertuples()]
     return [(n, acc+(f', {as_text(o)}' if o else '')) for n,acc,o in zip(self.names, accs, where)]
 
 _levels = 'in brackets: intervals of level 95 %'
@@ -581,7 +581,7 @@ def _gallery(self:Comparison, k, layers, method):
     return dict(data=data, controls=None, aspect=f'{w}/{h}', method=getattr(method, '__name__', method), kept=kept)
 
 # %% ../nbs/22_compare.ipynb #ce9080cc
-def _percent(o): return '–' if o!=o else f'{100*o:.1f}\u00a0%'
+def _percent(o): return '–' if o!=o else as_percent(o, 1).replace('%', '\u00a0%')
 
 def _one_line(text): return text.replace(' ', '\u00a0').replace('-', '−')
 
@@ -598,7 +598,7 @@ def _results_table(self:Comparison):
     ps = 'p_holm' if len(self.names)>2 else 'p'
     heads = ['run','accuracy','points','p',*_kind_order]
     def p(r): return '–' if r.p!=r.p else _p_text(r[ps]).removeprefix('p').removeprefix('=')
-    def accuracy(r): return _one_line(f'{r.accuracy:.2%} ({100*r.low:.2f} to {100*r.high:.2f})')
+    def accuracy(r): return _one_line(f'{as_percent(r.accuracy)} ({100*r.low:.2f} to {100*r.high:.2f})')
     rows = [(n, [accuracy(r), _spread(r), p(r), *_changes(r)]) for n,r in self.results.iterrows()]
     return dict(heads=heads, rows=rows)
 

@@ -15,6 +15,7 @@ from html import escape
 from warnings import warn
 import sklearn.metrics as skm
 from .imports import *
+from .choices import as_percent
 from .files import *
 from .files import _so_many
 from .models import *
@@ -232,7 +233,7 @@ def _of_what(self:CAMInterpretation):
     config = own.get('config') if isinstance(own.get('config'), dict) else {}
     names = ', '.join(map(as_text, self.vocab[:3])) + (', …' if len(self.vocab)>3 else '')
     of,wrong = _so_many(len(t), 'picture'),_so_many((~t.correct).sum(), 'mistake')
-    res = dict(accuracy=f'{t.correct.mean():.2%} of {of} ({wrong})', set=self._set_words(),
+    res = dict(accuracy=f'{as_percent(t.correct.mean())} of {of} ({wrong})', set=self._set_words(),
         data=_where(t.file, self.learn.dls.path), classes=f'{len(self.vocab)} ({names})',
         model=type(unwrap(self.learn)).__name__, run=own.get('run_path'), epochs=config.get('epochs_done'))
     return {k: as_text(v) for k,v in res.items() if v}

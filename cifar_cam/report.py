@@ -13,7 +13,7 @@ from datetime import date as Date
 from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from .choices import check_beside, check_of_report, check_writable, file_name
+from .choices import as_percent, check_beside, check_of_report, check_writable, file_name
 from .progress import watched, tell
 from .imports import *
 from .files import *
@@ -324,7 +324,7 @@ def _facts(config, today):
 def _cards(self:CAMInterpretation, doubt):
     "The figures at the top of the page, as pairs"
     t = self.table
-    cards = {'accuracy': f'{t.correct.mean():.2%}', 'mean loss': f'{t.loss.mean(skipna=False):.3f}', 'pictures': f'{len(t):,}',
+    cards = {'accuracy': as_percent(t.correct.mean()), 'mean loss': f'{t.loss.mean(skipna=False):.3f}', 'pictures': f'{len(t):,}',
              'mistakes': f'{(~t.correct).sum():,}', 'calibration error': f'{self.ece():.1%}'}
     if doubt is not None and len(doubt): cards['labels doubtful'] = f'{len(doubt):,}'
     return list(cards.items())
@@ -340,7 +340,7 @@ def _doubt_words(self:CAMInterpretation, doubt, humans=None):
 @patch
 def _class_rows(self:CAMInterpretation):
     "The table of the classes, as it is read: a name and its figures"
-    def percent(v): return '–' if v!=v else f'{v:.1%}'.replace('%', '\u00a0%')
+    def percent(v): return '–' if v!=v else as_percent(v, 1).replace('%', '\u00a0%')
     return [(as_text(name), [n, right, *map(percent, shares)]) for name,n,right,*shares in self.per_class().itertuples()]
 
 # %% ../nbs/20_report.ipynb #38c7ea12
@@ -383,7 +383,7 @@ def _about(self:CAMInterpretation, title, today, doubt, humans=None):
         where = _where(self.table.file, self.learn.dls.path) or 'other pictures'
         facts = [('trained on' if k=='data' else k, v) for k,v in facts]
     right,n,wrong = self.table.correct,f'{len(self.table):,}',int((~self.table.correct).sum())
-    summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {right.mean():.2%}.'
+    summary = f'{wrong:,} mistake{"s"*(wrong!=1)} among {n} pictures: accuracy {as_percent(right.mean())}.'
     return dict(title=title or f'Mistakes of {arch} on {where}', n=n, summary=summary, cards=self._cards(doubt),
                 doubt=self._doubt_words(doubt, humans), facts=[('set',words)]*bool(words)+facts)
 

@@ -17,7 +17,7 @@ from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 import fastai.losses   # by now without its warnings
 from .files import *
-from .choices import check_out
+from .choices import as_percent, check_out
 from .progress import bar_class, is_terminal
 from .files import _sha256, _so_many, _valid_names
 from .layouts import *
@@ -446,7 +446,7 @@ def _of_run(self:_Learner):
     es,model = self.history.epochs,type(get_model(self.model)).__name__
     n = len(self.dls.valid_ds)
     of = ' of '+_so_many(n, 'picture') if n else ''   # an exported one has none
-    acc = f'{es[-1]["valid_acc"]:.2%}{of}' if es and pd.notna(es[-1]['valid_acc']) else None
+    acc = f'{as_percent(es[-1]["valid_acc"])}{of}' if es and pd.notna(es[-1]['valid_acc']) else None
     data = f'{Path(src["path"]).name}, {_so_many(src["n_train"], "training picture")}' if src else None
     done = max(len(es), sum(o.get('epochs_done', 0) for o in self.history.fits))   # also of what it began with
     res = dict(accuracy=acc, data=data, model=model, epochs=done, precision=self.precision, run=own.get('run_path'))

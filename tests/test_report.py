@@ -124,6 +124,25 @@ def test_no_mistakes(report, tmp_path):
     html5lib.HTMLParser(strict=True).parse(text)
     assert 'No mistakes among 80 pictures' in text and data_of(fn)['rows']==[]
 
+def test_one_mistake_of_many_is_no_hundred_percent(report):
+    "In Python, and on the page that is served: the figure beside a mistake does not deny it"
+    from cifar_cam.choices import as_percent
+    rights = (0,1), (1,1), (1,3), (59999,60000), (1,60000), (1999,2000)
+    said = '0.0', '100.0', '33.3', '99.998', '0.002', '99.95'
+    assert [as_percent(a/b, 1).rstrip('%') for a,b in rights]==list(said)
+    assert [as_percent(o) for o in (.5, .99996, 1e-20, float('nan'))]==['50.00%','99.996%','0.00%','nan%']
+    its,_ = report
+    n = len(its.table)
+    probs = its.preds.new_zeros(n, len(its.vocab)).scatter(1, its.targs[:,None], 1.)
+    probs[0] = probs[0].roll(1)
+    its = type(its)(its.learn, its.dl, its.losses, None, probs, its.targs)
+    its.table = its.table.iloc[[*range(n)]*750].reset_index(drop=True).assign(correct=[False]+[True]*(750*n-1))   # 60,000 rows
+    assert its._of_what()['accuracy']=='99.998% of 60,000 pictures (1 mistake)' and dict(its._cards(None))['accuracy']=='99.998%'
+    node = shutil.which('node') or shutil.which('nodejs')
+    own = re.search(r'function shareOf.*?^}', (TEMPLATES/'own.js').read_text(encoding='utf-8'), re.M|re.S)[0]
+    js = f'{own};console.log(JSON.stringify({json.dumps(rights)}.map(o => shareOf(...o))))'
+    if node: assert json.loads(subprocess.run([node, '-e', js], capture_output=True, text=True).stdout)==list(said)
+
 def test_losses_that_are_not_finite(browser, report, tmp_path):
     "As of a class that a network rules out: JSON has no Infinity, the worst stand first, and the mean is of all pictures"
     its,_ = report

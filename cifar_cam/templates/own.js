@@ -155,9 +155,15 @@ function drawAll() {
   draw()
 }
 
+// In percent; with one mistake or more it is never 100, however many pictures there are
+function shareOf(right, n) {
+  const digits = [1, 2, 3, 4, 5, 6].find(d => !['0', '100'].includes(String(Number(((100 * right) / n).toFixed(d)))))
+  return ((100 * right) / Math.max(n, 1)).toFixed(right % n ? digits : 1)
+}
+
 function progressOf(name, {n, done, right}) {
   const words = done < n ? `${name}: predicted ${figure(done)} of ${figure(n)} ` : `${name}: ${figure(n)} pictures, `
-  const share = `${((100 * right) / Math.max(done, 1)).toFixed(1)}\u00a0% right`
+  const share = `${shareOf(right, done)}\u00a0% right`
   const item = element('li', {}, words)
   if (done < n) item.append(element('progress', {max: n, value: done, ariaLabel: `predicting ${name}`}))
   else item.append(share)
