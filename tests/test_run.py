@@ -41,6 +41,15 @@ def test_damaged(copy, name, bad):
     (copy/name).write_text(bad)
     with expect_fail(ValueError, contains=name): load_run(copy)
 
+def test_a_loss_that_is_not_finite_is_left_out(learn, monkeypatch):
+    "JSON has no Infinity"
+    from cifar_cam.run import _metrics
+    was = _metrics(learn)
+    for o in 'inf','nan':
+        monkeypatch.setitem(learn.history.epochs[-1], 'valid_loss', float(o))
+        same(_metrics(learn), {k: v for k,v in was.items() if k!='loss'})
+    assert set(was)>={'accuracy','loss','n'}
+
 def test_other_data(run, learn):
     bare = dict(device='cpu', valid=SimpleNamespace(after_batch=SimpleNamespace(fs=[])))
     with expect_fail(ValueError, contains="vocab ['a', 'b']"): load_run(run, dls=SimpleNamespace(vocab=['a','b'], **bare))
