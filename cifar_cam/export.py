@@ -138,7 +138,8 @@ def _about(learn, net, images):
                  versions=versions() | dict(cifar_cam=__version__))
     colours = 'red, green, blue' if c==3 else 'channels last'
     words = dict(input=f'uint8, n x {h} x {w} x {c}, {colours}; scaling and normalisation are in the graph',
-                 resize=_resizing(learn.dls.valid), predicted=_decides(learn.loss_func, net.n), weights=_weights_sha(unwrap(learn.model)), opset=str(_opset))
+                 resize=_resizing(learn.dls.valid), predicted=_decides(learn.loss_func, net.n),
+                 weights=_weights_sha(unwrap(learn.model)), opset=str(_opset))
     return {k: json.dumps(v) for k,v in lists.items()} | words
 
 # %% ../nbs/23_export.ipynb #7006b75b
@@ -171,8 +172,9 @@ class Exported:
     def __repr__(self):
         takes,predicted = self.about['input'].partition(';')[0],self.about.get('predicted', _likeliest)
         odd = f'; the network predicts {predicted}' if predicted!=_likeliest else ''
-        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes {takes}; on {self.n} validation pictures the largest difference from '
-                f'the network is {self.logits:.2g} in logits, {self.probabilities:.2g} in probabilities ({_tolerance:g} is allowed){odd}')
+        off = f'{self.logits:.2g} in logits, {self.probabilities:.2g} in probabilities ({_tolerance:g} is allowed)'
+        return (f'{self.path}: ONNX opset {self.about["opset"]}, takes {takes}; on {self.n} validation pictures the largest difference '
+                f'from the network is {off}{odd}')
 
 # %% ../nbs/23_export.ipynb #79f6a3a7
 def _check_place(path):

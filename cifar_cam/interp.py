@@ -359,8 +359,8 @@ def ece(self:CAMInterpretation,
 def metrics(self:CAMInterpretation) -> dict: # accuracy, loss (None: not finite), ece, n, set (as 'valid'), mistakes, and per_class by name
     "The figures of the table, as JSON takes them"
     t,rows = self.table,self.per_class().set_axis(list(map(as_text, self.vocab))).to_json(orient='index')
-    loss = float(t.loss.mean(skipna=False))
-    return dict(accuracy=float(t.correct.mean()), loss=loss if math.isfinite(loss) else None, ece=self.ece(), n=len(t), set=self._of_set()[0],
+    acc,loss = float(t.correct.mean()),float(t.loss.mean(skipna=False))
+    return dict(accuracy=acc, loss=loss if math.isfinite(loss) else None, ece=self.ece(), n=len(t), set=self._of_set()[0],
                 mistakes=int((~t.correct).sum()), per_class=json.loads(rows))
 
 # %% ../nbs/17_interp.ipynb #c9870c8b

@@ -35,7 +35,8 @@ from .cam import *
 from .interp import *
 from .interp import _at_once
 from .report import *
-from .report import _check_saved, _evidence, _finite, _gallery_json, _render, _scripts, _said_of_maps, _Strips, _styles, _uri, _webp
+from .report import _check_saved, _evidence, _finite, _gallery_json, _render, _scripts
+from .report import _said_of_maps, _Strips, _styles, _uri, _webp
 from .features import *
 from .features import _plain
 from .look import *

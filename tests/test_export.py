@@ -153,6 +153,6 @@ def test_a_threshold_is_said(tmp_path):
     how = [(CrossEntropyLossFlat(),2,None), (BCEWithLogitsLossFlat(),1,None), (BCEWithLogitsLossFlat(thresh=.75),1,'threshold of 0.75')]
     for i,(loss,n,said) in enumerate(how):
         done = Learner(dls, cifar_resnet18(n, 2), loss).export_onnx(tmp_path/f'{i}.onnx')
-        assert ('the network predicts' in repr(done), done.about['predicted']=='the class of the largest probability')==(bool(said), not said)
+        assert ('the network predicts' in repr(done))==bool(said)!=(done.about['predicted']=='the class of the largest probability')
     kept = onnxruntime.InferenceSession(done.path).get_modelmeta().custom_metadata_map
     assert said in repr(done) and said in kept['predicted']
