@@ -230,7 +230,10 @@ def _points(*shares):
     d = min(4, max((-math.floor(math.log10(abs(100*o))) for o in few), default=1))
     return [f'{100*o+0:.{d}f}' for o in shares]
 
-def _p_text(p): return 'p<0.0001' if p<1e-4 else f'p={round(p, 4):.2g}'
+def _p_text(p):
+    "A p-value of two digits, or of as many as put it on its side of 0.05"
+    its = (f'{round(p, d):.{d-2}g}' for d in range(4, 12))
+    return 'p<0.0001' if p<1e-4 else 'p='+next((o for o in its if (float(o)<.05)==(p<.05)), f'{p:.4g}')
 
 def _told(r, holm=False):
     "Is there a difference that can be told, by the interval, and by the exact test?"

@@ -18,7 +18,7 @@ from fastai.vision.augment import Resize
 from fastai.vision.data import ImageDataLoaders
 
 from cifar_cam.cli import main
-from cifar_cam.compare import compare
+from cifar_cam.compare import _p_text, compare
 from cifar_cam.data import cifar_block, cifar_dls
 from cifar_cam.interp import CAMInterpretation
 from cifar_cam.layouts import find_pictures
@@ -335,6 +335,11 @@ def test_three_networks(browser, pages):
         assert set(shown(page))==set(pages[2].repaired(name).index)
     assert 'by Holm’s way' in page.inner_text('body')
     page.close()
+
+def test_p_values_stand_on_their_side():
+    "What is below 0.05 is not said to be it"
+    ps = {9e-5: '<0.0001', .0004: '=0.0004', .0496: '=0.0496', .049996: '=0.049996', .05: '=0.05', .0504: '=0.05', .123456: '=0.12', 1: '=1'}
+    assert {p: _p_text(p) for p in ps}=={p: f'p{o}' for p,o in ps.items()}
 
 def test_pictures_that_fastai_cuts_in_other_ways(tmp_path):
     "They are the same pictures, whatever each network sees of them; one that was replaced is another one"
