@@ -228,10 +228,12 @@ def _reads(learn):
 
 def _read_by(cls, o, name):
     "The picture `o`, which is called `name`, as `cls` reads those of its data"
+    ours = issubclass(cls, RGBImage)   # fastai's classes turn no picture, and put none on white
     try:
-        if isinstance(o, bytes): o = Image.open(io.BytesIO(o))
+        if ours and isinstance(o, bytes): o = Image.open(io.BytesIO(o))
         if not isinstance(o, Image.Image): return cls.create(o)
-        return cls(_told(_as_rgb(o)).convert(cls._open_args.get('mode', 'RGB')))
+        im = _told(_as_rgb(o)) if ours else cls.create(o.copy())   # which fastai would change
+        return cls(im.convert(cls._open_args.get('mode', 'RGB')))
     except FileNotFoundError: raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         if str(e).startswith("can't read"): raise

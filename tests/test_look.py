@@ -3,20 +3,23 @@ import itertools, json, os, re, shutil, subprocess, sys
 from contextlib import redirect_stdout
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import ImageDataLoaders, Resize, TensorImage, get_image_files, load_learner, resnet18, vision_learner
+from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, ImageDataLoaders, PILImage, PILImageBW, Resize, TensorImage,
+    get_image_files, load_learner, resnet18, vision_learner)
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
 from cifar_cam.data import cifar_dls
-from cifar_cam.files import class_name, digits_path
+from cifar_cam.classes import read_pictures
+from cifar_cam.files import RGBImage, class_name, digits_path
 from cifar_cam.learner import resnet_learner
 from cifar_cam.look import look_run
 from cifar_cam.models import cifar_resnet18
@@ -241,3 +244,38 @@ def test_no_label_reads_as_another(tmp_path):
     assert near==[shown[o] for o in seen.nearest.label] and len(near)==3
     bars = [o.get_text() for o in sub.axes[1].texts[::2]]
     assert bars==[shown[o] for o in seen.table['class']]
+
+class Upright(PILImage):
+    "A class of one's own, as in many notebooks, that turns pictures as cameras say"
+    @classmethod
+    def create(cls, fn, **kwargs): return cls(ImageOps.exif_transpose(fn if isinstance(fn, Image.Image) else PILImage.create(fn)))
+
+@pytest.mark.parametrize('kind', [PILImage, PILImageBW, RGBImage, Upright])
+@pytest.mark.parametrize('what', ['turned','clear','deep','clear palette'])
+def test_read_as_the_data_is(tmp_path, kind, what):
+    "A file, its bytes and the open picture are the same numbers: those of the class that read the training pictures, fastai's or ours"
+    rng,fn,exif = np.random.default_rng(0),tmp_path/'a.png',Image.Exif()
+    im = Image.fromarray(rng.integers(0, 256, (16,16,3), dtype=np.uint8))
+    exif[0x112] = 6
+    clear = im.copy()
+    clear.putalpha(Image.fromarray(rng.integers(0, 256, (16,16), dtype=np.uint8)))
+    deep = Image.fromarray(rng.integers(0, 65536, (16,16), dtype=np.uint16))
+    dict(turned=im, clear=clear, deep=deep).get(what, clear.quantize(16)).save(fn, exif=exif if what=='turned' else None)
+    files = [fn]*8
+    dls = DataBlock((ImageBlock(kind),CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),list(range(4,8)))).dataloaders(
+        files, bs=4, num_workers=0)
+    want = dls.valid.one_batch()[0][:1].numpy()
+    learn = SimpleNamespace(dls=dls, model=None)
+    opened = Image.open(fn)
+    for o in fn, fn.read_bytes(), open(fn, 'rb'), opened: np.testing.assert_array_equal(read_pictures(learn, o)[1].numpy(), want)
+    assert type(opened) is not kind   # which is the caller's
+
+def test_what_is_as_likely_is_in_one_order():
+    "The first class and the second of a map are those of the table, whichever others are as likely"
+    learn = resnet_learner(cifar_dls(digits_path(), n_train=20, n_valid=10, bs=10), cifar_resnet18(10, width=2))
+    with torch.no_grad(): learn.model.linear.weight.zero_(); learn.model.linear.bias.copy_(torch.tensor([0.,0,0,9,0,0,9,0,0,0]))
+    seen = learn.look(learn.dls.valid_ds.items[:3], k=1, layers='layer2')
+    assert [seen.table[seen.table.picture==i]['class'].tolist()[:2] for i in range(3)]==[['3','6']]*3
+    assert [seen.maps.whose(i) for i in range(3)]==['3 against 6']*3
+    with torch.no_grad(): learn.model.linear.bias[6] = 0
+    assert learn.look(learn.dls.valid_ds.items[0], k=1, layers='layer2').maps.whose(0)=='3 against 0'
