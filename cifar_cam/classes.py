@@ -253,10 +253,13 @@ def pictures_of(
 # %% ../nbs/12_classes.ipynb #83744903
 _most = 1000   # pictures at once
 
-def _taken(learn, o):
-    "The picture `o` as the model takes it, and to look at"
-    dl = learn.dls.test_dl([o], bs=1, num_workers=0)
-    x = dl.one_batch()[0]
+def _taken(learn, o, name):
+    "The picture `o`, which is called `name`, as the model takes it, and to look at"
+    dl,size = learn.dls.test_dl([o], bs=1, num_workers=0),'x'.join(map(str, o.size))
+    try: x = dl.one_batch()[0]
+    except Exception as e:   # of anybody's transforms
+        msg = f"the transforms of this learner's data can't take {name}, which is {size} ({type(e).__name__}: {e}): give another picture"
+        raise ValueError(' '.join(msg.split())) from e
     return x.detach().as_subclass(Tensor).float(),pictures_of(dl, x)
 
 def read_pictures(
@@ -268,7 +271,7 @@ def read_pictures(
     cls,found = _reads(learn),_listed(files)
     if not 0<len(found)<=_most: raise ValueError(f'there are {len(found):,} pictures: give 1 to {_most:,} at once')
     names = [as_text(o) if isinstance(o, Path) else f'picture {i}' for i,o in enumerate(found, 1)]
-    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name)) for o,name in zip(found, names)))
+    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name), name) for o,name in zip(found, names)))
     sizes = L('x'.join(map(str, o.shape[2:])) for o in xs).unique()
     msg = f'the pictures are {" and ".join(sizes[:2])} pixels: this data does not make them one size, so give one at a time'
     if len(sizes)>1: raise ValueError(msg)

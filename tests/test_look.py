@@ -12,12 +12,13 @@ import torch
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, ImageDataLoaders, PILImage, PILImageBW, Resize, TensorImage,
+from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, ImageDataLoaders, PILImage, PILImageBW, RatioResize, Resize, TensorImage,
     get_image_files, load_learner, resnet18, vision_learner)
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
 from cifar_cam.data import cifar_dls
+from cifar_cam.cam import cam
 from cifar_cam.classes import read_pictures
 from cifar_cam.files import RGBImage, class_name, digits_path
 from cifar_cam.learner import resnet_learner
@@ -279,3 +280,20 @@ def test_what_is_as_likely_is_in_one_order():
     assert [seen.maps.whose(i) for i in range(3)]==['3 against 6']*3
     with torch.no_grad(): learn.model.linear.bias[6] = 0
     assert learn.look(learn.dls.valid_ds.items[0], k=1, layers='layer2').maps.whose(0)=='3 against 0'
+
+def test_a_transform_that_fails(run, tmp_path, flower):
+    "Is said of the picture that it fails at, before anything is given"
+    dls = DataBlock((ImageBlock,CategoryBlock), get_y=lambda o: o.name[0], splitter=lambda o: ([0,1],[2,3]), item_tfms=RatioResize(16)).dataloaders(
+        [flower]*4, bs=2, num_workers=0)
+    Image.new('RGB', (300,2)).save(tmp_path/'wide.png')
+    with pytest.raises(ValueError, match="can't take .*wide.png, which is 300x2 .ZeroDivisionError: .*: give another picture"):
+        read_pictures(SimpleNamespace(dls=dls, model=None), [flower, tmp_path/'wide.png'])
+
+def test_maps_of_files_however_they_are_given(run, flower):
+    "`cam` takes what `look` does"
+    learn,raw = run[0],flower.read_bytes()
+    want = cam(learn, flower)['layer4']
+    for o in (BytesIO(raw), bytearray(raw), (o for o in [flower]), flower.parent.glob('flower.png'), pd.Series([str(flower)]), [BytesIO(raw)]):
+        np.testing.assert_array_equal(cam(learn, o)['layer4'], want)
+    for o in {}, object(), (o for o in ()), {'a': 1}, np.zeros((8,8,3), np.uint8):
+        with pytest.raises(ValueError, match='x is .*: expected a tensor'): cam(learn, o)
