@@ -226,18 +226,40 @@ def _reads(learn):
     if not types or not isinstance(types[-1], type) or not issubclass(types[-1], PILBase): raise ValueError(msg)
     return types[-1]
 
-def _read_by(cls, o, name):
-    "The picture `o`, which is called `name`, as `cls` reads those of its data"
-    ours = issubclass(cls, RGBImage)   # fastai's classes turn no picture, and put none on white
+def _is_create(cls, f): return getattr(f, 'name', '')==cls.create.__qualname__
+
+def _takes_paths(t): return any(isinstance(o, type) and issubclass(o, (str,Path)) for o in L(t))
+
+def _opening(dl, cls):
+    "The steps by which the data of `dl` makes a picture of a path, and what a path is there; none, where it has no paths"
+    tl,items = dl.dataset.tls[0],getattr(dl, 'items', ())
+    fs,n = list(tl.tfms.fs),0
+    if not len(items):   # as `Learner.export` leaves it
+        n = first(i for i,o in enumerate(tl.types[:-1]) if _takes_paths(o))
+        return ((),Path) if n is None else (fs[n:],Path)
+    path = o = (items.iloc if isinstance(items, pd.DataFrame) else items)[0]
+    with suppress(Exception):   # of anybody's steps, on a picture that may not be there
+        while not _is_create(cls, fs[n]) and is_path(o := fs[n](o)): path,n = o,n+1
+    return (fs[n:],type(path)) if is_path(path) else ((),Path)
+
+def _read_by(cls, o, name, steps=(), kind=Path):
+    "The picture `o`, which is called `name`, as the data's `steps` make it of a path of this `kind`, or `cls` of what is open"
+    ours,own = issubclass(cls, RGBImage),first(f for f in steps if getattr(f, 'name', '')!='noop')   # fastai's turn no picture
+    msg = (f'{name} is no file, and the data of this learner opens files by a step of its own, {getattr(own, "name", own)}: '
+           'give the path of the picture')
+    if isinstance(o, (bytes,Image.Image)) and own and not _is_create(cls, own): raise ValueError(msg)
     try:
+        if own and is_path(o):
+            for f in steps: o = o if isinstance(o, PILBase) else f(kind(o) if is_path(o) else o)
+            return o
         if ours and isinstance(o, bytes): o = Image.open(io.BytesIO(o))
         if not isinstance(o, Image.Image): return cls.create(o)
         im = _told(_as_rgb(o)) if ours else cls.create(o.copy())   # which fastai would change
         return cls(im.convert(cls._open_args.get('mode', 'RGB')))
     except FileNotFoundError: raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except Exception as e:   # Pillow has many errors, and anybody's steps more
         if str(e).startswith("can't read"): raise
-        why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else e
+        why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else str(e) or type(e).__name__
         raise ValueError(f"can't read the picture {name}: {why}; give another") from e
 
 # %% ../nbs/12_classes.ipynb #31a1b097
@@ -269,9 +291,10 @@ def read_pictures(
     "New pictures, read and transformed like those of the learner's validation set"
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'model'), 'a fastai `Learner`')
     cls,found = _reads(learn),_listed(files)
+    how = _opening(learn.dls.valid, cls)
     if not 0<len(found)<=_most: raise ValueError(f'there are {len(found):,} pictures: give 1 to {_most:,} at once')
     names = [as_text(o) if isinstance(o, Path) else f'picture {i}' for i,o in enumerate(found, 1)]
-    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name), name) for o,name in zip(found, names)))
+    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name, *how), name) for o,name in zip(found, names)))
     sizes = L('x'.join(map(str, o.shape[2:])) for o in xs).unique()
     msg = f'the pictures are {" and ".join(sizes[:2])} pixels: this data does not make them one size, so give one at a time'
     if len(sizes)>1: raise ValueError(msg)

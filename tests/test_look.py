@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, ImageDataLoaders, PILImage, PILImageBW, RatioResize, Resize, TensorImage,
-    get_image_files, load_learner, resnet18, vision_learner)
+from fastai.vision.all import (CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IntToFloatTensor, PILImage, PILImageBW, Pipeline,
+    RatioResize, Resize, TensorImage, TransformBlock, get_image_files, load_learner, resnet18, vision_learner)
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
@@ -297,3 +297,30 @@ def test_maps_of_files_however_they_are_given(run, flower):
         np.testing.assert_array_equal(cam(learn, o)['layer4'], want)
     for o in {}, object(), (o for o in ()), {'a': 1}, np.zeros((8,8,3), np.uint8):
         with pytest.raises(ValueError, match='x is .*: expected a tensor'): cam(learn, o)
+
+def negative(fn): return PILImage.create(255-np.asarray(Image.open(fn)))
+def opened_by(kind, folder):
+    "Data of the pictures in a folder, all of them in both sets, which opens them by a function of its own"
+    blocks,files = [TransformBlock(batch_tfms=IntToFloatTensor),CategoryBlock],sorted(folder.glob('*.png'))
+    how = dict(get_y=lambda o: 'a', splitter=lambda o: (list(range(len(o))),)*2)
+    if kind=='type_tfms': blocks[0] = TransformBlock(type_tfms=[negative], batch_tfms=IntToFloatTensor)
+    elif kind=='get_x of an ImageBlock': blocks[0],how['get_x'] = ImageBlock,negative
+    elif kind=='table': files,how['get_x'] = pd.DataFrame(dict(n=[o.name for o in files])),Pipeline([ColReader('n', pref=f'{folder}/'), negative])
+    else: how['get_x'] = negative
+    return DataBlock(blocks, **how).dataloaders(files, bs=4, num_workers=0, device='cpu')
+
+@pytest.mark.parametrize('kind', ['get_x','type_tfms','get_x of an ImageBlock','table'])
+def test_data_that_opens_files_by_a_function_of_its_own(tmp_path, kind):
+    "Opens new ones by it: here, as negatives; a picture that is no file can't be opened so"
+    a = np.random.default_rng(0).integers(0, 256, (4,16,16,3), dtype=np.uint8)
+    for i,o in enumerate(a): Image.fromarray(o).save(tmp_path/f'{i}.png')
+    dls = opened_by(kind, tmp_path)
+    learn = SimpleNamespace(dls=dls, model=None)
+    np.testing.assert_array_equal(read_pictures(learn, tmp_path)[2], 255-a)
+    np.testing.assert_array_equal(read_pictures(learn, str(tmp_path/'1.png'))[2], 255-a[1:2])
+    for o in (tmp_path/'1.png').read_bytes(), Image.open(tmp_path/'1.png'), a[:1]:
+        with pytest.raises(ValueError, match='picture 1 is no file, .* by a step of its own, negative: give the path'): read_pictures(learn, o)
+    gone = SimpleNamespace(dls=dls.new_empty(), model=None)   # as `Learner.export` leaves it
+    np.testing.assert_array_equal(read_pictures(gone, tmp_path/'2.png')[2], 255-a[2:3])
+    (tmp_path/'bad.png').write_bytes(b'no picture')
+    with pytest.raises(ValueError, match="can't read the picture .*bad.png: it is not a picture that Pillow knows"): read_pictures(learn, tmp_path/'bad.png')
