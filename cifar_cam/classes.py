@@ -226,7 +226,12 @@ def _reads(learn):
     if not types or not isinstance(types[-1], type) or not issubclass(types[-1], PILBase): raise ValueError(msg)
     return types[-1]
 
-def _is_create(cls, f): return getattr(f, 'name', '')==cls.create.__qualname__
+def _is_create(cls, f): return getattr(f, 'name', '')==getattr(getattr(cls, 'create', None), '__qualname__', None)
+
+def _own_step(cls, steps):
+    "The step of one's own by which data opens its files; None, where it is the class `cls` of its pictures that does"
+    res = first(f for f in steps if getattr(f, 'name', '')!='noop')
+    return None if res is None or _is_create(cls, res) else getattr(res, 'name', str(res))
 
 def _takes_paths(t): return any(isinstance(o, type) and issubclass(o, (str,Path)) for o in L(t))
 
@@ -244,10 +249,9 @@ def _opening(dl, cls):
 
 def _read_by(cls, o, name, steps=(), kind=Path):
     "The picture `o`, which is called `name`, as the data's `steps` make it of a path of this `kind`, or `cls` of what is open"
-    ours,own = issubclass(cls, RGBImage),first(f for f in steps if getattr(f, 'name', '')!='noop')   # fastai's turn no picture
-    msg = (f'{name} is no file, and the data of this learner opens files by a step of its own, {getattr(own, "name", own)}: '
-           'give the path of the picture')
-    if isinstance(o, (bytes,Image.Image)) and own and not _is_create(cls, own): raise ValueError(msg)
+    ours,own = issubclass(cls, RGBImage),_own_step(cls, steps)   # fastai's turn no picture
+    msg = f'{name} is no file, and the data of this learner opens files by a step of its own, {own}: give the path of the picture'
+    if own and isinstance(o, (bytes,Image.Image)): raise ValueError(msg)
     try:
         if own and is_path(o):
             for f in steps: o = o if isinstance(o, PILBase) else f(kind(o) if is_path(o) else o)

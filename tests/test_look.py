@@ -17,7 +17,8 @@ from fastai.vision.all import (CategoryBlock, ColReader, DataBlock, ImageBlock, 
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
-from cifar_cam.data import cifar_dls
+from cifar_cam.data import Square, cifar_dls
+from cifar_cam.export import _resizing
 from cifar_cam.cam import cam
 from cifar_cam.classes import read_pictures
 from cifar_cam.files import RGBImage, class_name, digits_path
@@ -324,3 +325,15 @@ def test_data_that_opens_files_by_a_function_of_its_own(tmp_path, kind):
     np.testing.assert_array_equal(read_pictures(gone, tmp_path/'2.png')[2], 255-a[2:3])
     (tmp_path/'bad.png').write_bytes(b'no picture')
     with pytest.raises(ValueError, match="can't read the picture .*bad.png: it is not a picture that Pillow knows"): read_pictures(learn, tmp_path/'bad.png')
+
+def test_what_an_export_says_of_opening(tmp_path):
+    "Upright is what this package's class makes of a picture, and fastai's does not; a function of one's own is named"
+    for i in range(4): Image.new('RGB', (20,16), (60*i,0,0)).save(tmp_path/f'{i}.png')
+    def words(block, **kw):
+        dls = DataBlock((block,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),)*2, item_tfms=Square(8), **kw).dataloaders(
+            sorted(tmp_path.glob('*.png')), bs=2, num_workers=0, device='cpu')
+        return _resizing(dls.valid)
+    how = 'scaled to 8x8 pixels (bilinear, as by Pillow)'
+    assert words(ImageBlock(RGBImage))==f'the middle square of the picture, upright, {how}'
+    assert words(ImageBlock)==f'the middle square of the picture, {how}'
+    assert words(ImageBlock, get_x=negative)==f'opened by negative, the middle square of the picture, {how}'
