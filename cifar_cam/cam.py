@@ -382,7 +382,8 @@ def _check_pictures(x, name='x'):
 def _is_file(o): return is_path(o) or isinstance(o, (bytes,bytearray,memoryview,Image.Image)) or hasattr(o, 'read')
 
 def _are_files(x):
-    several = hasattr(x, '__len__') and not isinstance(x, (torch.Tensor,np.ndarray,dict)) and len(x)>0
+    numbers = isinstance(x, (torch.Tensor,dict)) or isinstance(x, np.ndarray) and x.dtype.kind not in 'OU'
+    several = hasattr(x, '__len__') and not numbers and len(x)>0
     return _is_file(x) or several and all(map(_is_file, x))
 
 def _from_files(model, x):

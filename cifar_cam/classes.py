@@ -212,6 +212,7 @@ def _listed(files):
     if isinstance(files, Image.Image): return [files]
     msg = 'files is a DataFrame: give the column that has the files, such as `df.file`'
     if isinstance(files, pd.DataFrame): raise ValueError(msg)
+    if isinstance(files, np.ndarray) and files.dtype.kind in 'OU': files = files.tolist()   # a column of a table
     if isinstance(files, (np.ndarray,Tensor)): return list(map(_from_array, files if files.ndim==4 else [files]))
     several = hasattr(files, '__iter__') and not isinstance(files, (str,dict,set,frozenset))
     check_value('files', files, lambda o: several, "pictures: paths, a folder, bytes, open files, arrays, Pillow's, or 'clipboard'")

@@ -14,7 +14,7 @@ from warnings import warn
 from PIL import ExifTags, Image
 from .imports import *
 from .files import *
-from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _so_many, _spread
+from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _skipped, _so_many, _spread
 from .files import _train_root, _unpack, _valid_names
 
 # %% ../nbs/01_layouts.ipynb #00c3b623
@@ -298,7 +298,8 @@ def _check_heap(path, dirs):
     many = _so_many(n, 'picture')
     msg = f'{many} in {path}, and no class folders: give each class a folder, or a CSV that says what each picture is; {_taken}'
     if n and not dirs: raise ValueError(msg)
-    if not dirs: raise ValueError(f'no pictures and no class folders in {path}: {_taken}')
+    other = Counter(o.suffix.lower() or o.name for o in path.iterdir() if o.is_file() and o.name[0]!='.')
+    if not dirs: raise ValueError(f'no pictures and no class folders in {path}{_skipped(other, " but")}: {_taken}')
     second = first(o.name for o in dirs if o.name in _valid_names and _dirs(o))
     if second: raise ValueError(f'no folder train in {path}, beside its {second}: call the set to train on train; {_taken}')
     deep = L(dirs).filter(_dirs)

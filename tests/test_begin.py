@@ -100,7 +100,7 @@ FILES = dict(compiled=before('_orig_mod.'), both=before('module._orig_mod.'), li
 @pytest.mark.parametrize('name', ['w.pth','w.safetensors','w.SAFETENSORS','w.bin'])
 @pytest.mark.parametrize('kind', FILES)
 def test_what_a_network_was_wrapped_in(kind, name, tmp_path):
-    "Whatever stands before all names is none of the network's own, in files of both kinds, whatever they are called; counters may be missing"
+    "Whatever stands before all names is none of the network's own, in files of both kinds, by any name; counters may be missing"
     if name=='w.pth': torch.save(FILES[kind], tmp_path/name)
     else: save_file({k: v.clone() for k,v in FILES[kind].get('state_dict', FILES[kind]).items()}, tmp_path/name)
     for model in create_model('resnet18', 2, width=2, weights=tmp_path/name), cifar_resnet18(2, 2).load_checkpoint(tmp_path/name):
@@ -129,7 +129,8 @@ def test_files_as_torchvision_publishes_them(arch, tmp_path):
     x,last = torch.rand(2, 3, 64, 64),dict(googlenet='inception5b').get(arch)
     if last: assert torch.equal(dict(lib.named_modules())[last].branch1.conv.weight, model.inception5b.branch1.conv.weight)
     else:
-        with torch.no_grad(): theirs,its = (lib.features(x) if arch!='resnet18' else torch.nn.Sequential(*list(lib.children())[:-2])(x)),model.eval()[0](x)
+        body = lib.features if arch!='resnet18' else torch.nn.Sequential(*list(lib.children())[:-2])
+        with torch.no_grad(): theirs,its = body(x),model.eval()[0](x)
         assert not words and torch.allclose(theirs, its)
 
 @pytest.mark.parametrize('arch', ['googlenet','inception_v3'])

@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import (CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IntToFloatTensor, PILImage, PILImageBW, Pipeline,
-    RatioResize, Resize, TensorImage, TransformBlock, get_image_files, load_learner, resnet18, vision_learner)
+from fastai.vision.all import (CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IntToFloatTensor, PILImage,
+    PILImageBW, Pipeline, RatioResize, Resize, TensorImage, TransformBlock, get_image_files, load_learner, resnet18, vision_learner)
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
@@ -207,7 +207,8 @@ def test_open_files_and_bytes(run, flower):
             assert learn.look(o).table.prob.tolist()==wanted
     with open(flower) as f, pytest.raises(ValueError, match='open for bytes'): learn.look(f)
     for o,why in ((pd.DataFrame(dict(file=[flower])),'such as `df.file`'), ('https://example.org/a.jpg','download it first'),
-                  ([Path('s3://bucket/a.jpg')],'download it first'), (TensorImage(torch.rand(8,8)),'8x8, float32: give uint8')):
+                  ([Path('s3://bucket/a.jpg')],'download it first'),
+                  (TensorImage(torch.rand(8,8)),'TensorImage of 8x8, torch.float32: give uint8')):
         with pytest.raises(ValueError, match=why): learn.look(o)
 
 def test_a_folder_with_links_and_other_files(run, tmp_path):
@@ -264,8 +265,8 @@ def test_read_as_the_data_is(tmp_path, kind, what):
     deep = Image.fromarray(rng.integers(0, 65536, (16,16), dtype=np.uint16))
     dict(turned=im, clear=clear, deep=deep).get(what, clear.quantize(16)).save(fn, exif=exif if what=='turned' else None)
     files = [fn]*8
-    dls = DataBlock((ImageBlock(kind),CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),list(range(4,8)))).dataloaders(
-        files, bs=4, num_workers=0)
+    block = DataBlock((ImageBlock(kind),CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),list(range(4,8))))
+    dls = block.dataloaders(files, bs=4, num_workers=0)
     want = dls.valid.one_batch()[0][:1].numpy()
     learn = SimpleNamespace(dls=dls, model=None)
     opened = Image.open(fn)
@@ -284,8 +285,8 @@ def test_what_is_as_likely_is_in_one_order():
 
 def test_a_transform_that_fails(run, tmp_path, flower):
     "Is said of the picture that it fails at, before anything is given"
-    dls = DataBlock((ImageBlock,CategoryBlock), get_y=lambda o: o.name[0], splitter=lambda o: ([0,1],[2,3]), item_tfms=RatioResize(16)).dataloaders(
-        [flower]*4, bs=2, num_workers=0)
+    block = DataBlock((ImageBlock,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: ([0,1],[2,3]), item_tfms=RatioResize(16))
+    dls = block.dataloaders([flower]*4, bs=2, num_workers=0)
     Image.new('RGB', (300,2)).save(tmp_path/'wide.png')
     with pytest.raises(ValueError, match="can't take .*wide.png, which is 300x2 .ZeroDivisionError: .*: give another picture"):
         read_pictures(SimpleNamespace(dls=dls, model=None), [flower, tmp_path/'wide.png'])
@@ -294,7 +295,8 @@ def test_maps_of_files_however_they_are_given(run, flower):
     "`cam` takes what `look` does"
     learn,raw = run[0],flower.read_bytes()
     want = cam(learn, flower)['layer4']
-    for o in (BytesIO(raw), bytearray(raw), (o for o in [flower]), flower.parent.glob('flower.png'), pd.Series([str(flower)]), [BytesIO(raw)]):
+    for o in (BytesIO(raw), bytearray(raw), (o for o in [flower]), flower.parent.glob('flower.png'), pd.Series([str(flower)]),
+              [BytesIO(raw)], np.array([str(flower)]), np.array([flower], object)):
         np.testing.assert_array_equal(cam(learn, o)['layer4'], want)
     for o in {}, object(), (o for o in ()), {'a': 1}, np.zeros((8,8,3), np.uint8):
         with pytest.raises(ValueError, match='x is .*: expected a tensor'): cam(learn, o)
@@ -306,7 +308,8 @@ def opened_by(kind, folder):
     how = dict(get_y=lambda o: 'a', splitter=lambda o: (list(range(len(o))),)*2)
     if kind=='type_tfms': blocks[0] = TransformBlock(type_tfms=[negative], batch_tfms=IntToFloatTensor)
     elif kind=='get_x of an ImageBlock': blocks[0],how['get_x'] = ImageBlock,negative
-    elif kind=='table': files,how['get_x'] = pd.DataFrame(dict(n=[o.name for o in files])),Pipeline([ColReader('n', pref=f'{folder}/'), negative])
+    elif kind=='table':
+        files,how['get_x'] = pd.DataFrame(dict(n=[o.name for o in files])),Pipeline([ColReader('n', pref=f'{folder}/'), negative])
     else: how['get_x'] = negative
     return DataBlock(blocks, **how).dataloaders(files, bs=4, num_workers=0, device='cpu')
 
@@ -320,17 +323,19 @@ def test_data_that_opens_files_by_a_function_of_its_own(tmp_path, kind):
     np.testing.assert_array_equal(read_pictures(learn, tmp_path)[2], 255-a)
     np.testing.assert_array_equal(read_pictures(learn, str(tmp_path/'1.png'))[2], 255-a[1:2])
     for o in (tmp_path/'1.png').read_bytes(), Image.open(tmp_path/'1.png'), a[:1]:
-        with pytest.raises(ValueError, match='picture 1 is no file, .* by a step of its own, negative: give the path'): read_pictures(learn, o)
+        with pytest.raises(ValueError, match='picture 1 is no file, .* by a step of its own, negative: give the'): read_pictures(learn, o)
     gone = SimpleNamespace(dls=dls.new_empty(), model=None)   # as `Learner.export` leaves it
     np.testing.assert_array_equal(read_pictures(gone, tmp_path/'2.png')[2], 255-a[2:3])
     (tmp_path/'bad.png').write_bytes(b'no picture')
-    with pytest.raises(ValueError, match="can't read the picture .*bad.png: it is not a picture that Pillow knows"): read_pictures(learn, tmp_path/'bad.png')
+    why = "can't read the picture .*bad.png: it is not a picture that Pillow knows"
+    with pytest.raises(ValueError, match=why): read_pictures(learn, tmp_path/'bad.png')
 
 def test_what_an_export_says_of_opening(tmp_path):
     "Upright is what this package's class makes of a picture, and fastai's does not; a function of one's own is named"
     for i in range(4): Image.new('RGB', (20,16), (60*i,0,0)).save(tmp_path/f'{i}.png')
     def words(block, **kw):
-        dls = DataBlock((block,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),)*2, item_tfms=Square(8), **kw).dataloaders(
+        block = DataBlock((block,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),)*2, item_tfms=Square(8), **kw)
+        dls = block.dataloaders(
             sorted(tmp_path.glob('*.png')), bs=2, num_workers=0, device='cpu')
         return _resizing(dls.valid)
     how = 'scaled to 8x8 pixels (bilinear, as by Pillow)'
