@@ -227,6 +227,7 @@ def _reads(learn):
     if not types or not isinstance(types[-1], type) or not issubclass(types[-1], PILBase): raise ValueError(msg)
     return types[-1]
 
+# %% ../nbs/12_classes.ipynb #dc2e7313
 def _is_create(cls, f): return getattr(f, 'name', '')==getattr(getattr(cls, 'create', None), '__qualname__', None)
 
 def _own_step(cls, steps):
@@ -244,10 +245,11 @@ def _opening(dl, cls):
         n = first(i for i,o in enumerate(tl.types[:-1]) if _takes_paths(o))
         return ((),Path) if n is None else (fs[n:],Path)
     path = o = (items.iloc if isinstance(items, pd.DataFrame) else items)[0]
-    with suppress(Exception):   # of anybody's steps, on a picture that may not be there
+    with suppress(Exception), no_random():   # of anybody's steps, on a picture that may not be there
         while not _is_create(cls, fs[n]) and is_path(o := fs[n](o)): path,n = o,n+1
     return (fs[n:],type(path)) if is_path(path) else ((),Path)
 
+# %% ../nbs/12_classes.ipynb #f9512530
 def _read_by(cls, o, name, steps=(), kind=Path):
     "The picture `o`, which is called `name`, as the data's `steps` make it of a path of this `kind`, or `cls` of what is open"
     ours,own = issubclass(cls, RGBImage),_own_step(cls, steps)   # fastai's turn no picture
@@ -255,7 +257,9 @@ def _read_by(cls, o, name, steps=(), kind=Path):
     if own and isinstance(o, (bytes,Image.Image)): raise ValueError(msg)
     try:
         if own and is_path(o):
-            for f in steps: o = o if isinstance(o, PILBase) else f(kind(o) if is_path(o) else o)
+            o = kind(o)
+            for f in steps:
+                if not isinstance(o, PILBase): o = f(o)
             return o
         if ours and isinstance(o, bytes): o = Image.open(io.BytesIO(o))
         if not isinstance(o, Image.Image): return cls.create(o)

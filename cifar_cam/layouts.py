@@ -14,8 +14,8 @@ from warnings import warn
 from PIL import ExifTags, Image
 from .imports import *
 from .files import *
-from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _skipped, _so_many, _spread
-from .files import _train_root, _unpack, _valid_names
+from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _skipped, _so_many
+from .files import _spread, _train_root, _unpack, _valid_names
 
 # %% ../nbs/01_layouts.ipynb #00c3b623
 _a_pct = (lambda o: is_number(o) and 0<o<1),'a number between 0 and 1, such as 0.2'
