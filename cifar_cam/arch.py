@@ -8,16 +8,16 @@ Docs: https://OWNER.github.io/cifar_cam/arch.html.md"""
 __all__ = ['arch_name', 'arch_settings', 'create_model', 'model_from_arch', 'depth_groups']
 
 # %% ../nbs/06_arch.ipynb #3205d6dc
-import difflib
+import difflib, json, re
 from contextlib import contextmanager, nullcontext
 from warnings import warn
 from .imports import *
 from fastai.vision.learner import create_timm_model, create_vision_model, default_split, model_meta
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torchvision import models as tvm
 from .files import *
 from .models import *
-from .models import _arch, _read_weights
+from .models import _arch, _is_safe, _read_weights
 
 # %% ../nbs/06_arch.ipynb #4bab8d58
 def _timm():
@@ -85,9 +85,28 @@ def _own_weights(fn):
     check_args(allowed.path, weights=fn)
     fn = at_home(fn)
     if not fn.is_file(): raise FileNotFoundError(f'weights: no file {fn}, give those of the network, .safetensors or .pth')
-    if fn.suffix!='.safetensors': return _read_weights(fn)
-    try: return load_file(fn)
-    except Exception as e: raise ValueError(f'weights: {fn} is not a complete safetensors file ({e})') from e
+    res = _read_weights(fn)
+    bad = first(k for k,v in res.items() if v.is_floating_point() and v.float().isnan().any())
+    msg = f'weights: {bad} in {fn} has places that are no numbers, as when training diverged or a file is damaged: give another'
+    if bad: raise ValueError(msg)
+    return res
+
+def _about_in(fn):
+    "What `save_run` says of the weights in the file `fn`; nothing, if others wrote it, who may write there what they like"
+    if not _is_safe(at_home(fn)): return {}
+    with safe_open(at_home(fn), 'pt') as f: about = (f.metadata() or {}).get('about', '')
+    try: res = json.loads(about)
+    except ValueError: return {}
+    return res if isinstance(res, dict) else {}
+
+# %% ../nbs/06_arch.ipynb #ebc2c18b
+_two = 'torchvision/googlenet','torchvision/inception_v3'
+
+def _named_as_now(full, sd):
+    "The weights `sd`, as a library published them, by the names that they have in the network that is made here"
+    if full in _two: return {k: v for k,v in sd.items() if not k.startswith(('aux1.','aux2.','AuxLogits.'))}
+    if not full.startswith('torchvision/densenet'): return sd
+    return {re.sub(r'(denselayer\d+\.(?:norm|conv))\.([12]\.)', r'\1\2', k): v for k,v in sd.items()}
 
 # %% ../nbs/06_arch.ipynb #9c189018
 def _with_own_head(model, n_out):
@@ -115,7 +134,7 @@ def _from_file(make, sd, what):
 def _from_torchvision(full, n_out, size, pretrained, given):
     "A network of torchvision, and whose its head is"
     make = tvm.get_model_builder(full.partition('/')[2])
-    two = make.__name__ in ('googlenet','inception_v3')   # which have a second head, for training from nothing
+    two = full in _two   # heads
     own = dict(image_size=size) if make.__name__.startswith('vit_') else {}
     def build(pretrained=False):
         if two and not pretrained: own['aux_logits'] = False
@@ -176,12 +195,22 @@ def _made(full, n_out, size, pretrained, given=None, head=None):
 def _made_with(full, n_out, size, sd, what):
     "The network with the weights `sd`, as it is made here, or else all but the head of the library's; and whose its head is"
     with no_random(): model,head = _made(full, n_out, size, False)
-    own = model.state_dict()
+    own,sd = model.state_dict(),_named_as_now(full, sd)
     try: load_weights(model, sd, what)
     except ValueError:
         if head=='fastai' and 2*sum(k in own for k in sd)>len(sd): raise   # by its names, it was made here
         return _made(full, n_out, size, False, (sd,what), head)
     return model,head
+
+# %% ../nbs/06_arch.ipynb #0c247fe0
+def _as_scaled(model, of_library):
+    "GoogLeNet and Inception take pictures on another scale where their weights are the library's"
+    if hasattr(model, 'transform_input'): model.transform_input = of_library
+    return dict(transform_input=of_library) if hasattr(model, 'transform_input') else {}
+
+def _of_library(arch):
+    "Were the weights of the network that was made from `arch` the library's? They are, where nothing is known of it"
+    return bool(arch.get('transform_input', arch.get('pretrained'))) if isinstance(arch, dict) else True   # the first is newer
 
 # %% ../nbs/06_arch.ipynb #c9698373
 def create_model(
@@ -207,7 +236,9 @@ def create_model(
     else:
         size = ifnone(size, its['size'])
         model,head = _made(full, n_out, size, pretrained) if sd is None else _made_with(full, n_out, size, sd, f'weights: {weights}')
+        of_library = pretrained if sd is None else _of_library(_about_in(weights).get('arch'))
         model.arch = dict(name=full, n_out=n_out, size=size, head=head, pretrained=bool(pretrained and sd is None))
+        model.arch |= _as_scaled(model, of_library)
     if sd is not None: model.arch['weights'] = Path(weights).name
     return model
 
@@ -226,6 +257,7 @@ def model_from_arch(
         check_args(allowed.size, size=arch['size'])
         check_value('head', arch['head'], lambda o: o in ('own','fastai'), "'own' or 'fastai'")
         model,_ = _made(full, arch['n_out'], arch['size'], False, head=arch['head'])
+        _as_scaled(model, _of_library(arch))
     model.arch = arch
     return model
 

@@ -379,11 +379,17 @@ def _check_pictures(x, name='x'):
     if not len(x): raise ValueError(f'{name} has no pictures: give one or more')
     if not x.is_floating_point(): raise ValueError(f'{name} is {x.dtype}: give the pictures as the model takes them, normalised floats')
 
-def _is_file(o): return is_path(o) or isinstance(o, (bytes,Image.Image))
+def _is_file(o): return is_path(o) or isinstance(o, (bytes,bytearray,memoryview,Image.Image)) or hasattr(o, 'read')
+
+def _are_files(x):
+    numbers = isinstance(x, (torch.Tensor,dict)) or isinstance(x, np.ndarray) and x.dtype.kind not in 'OU'
+    several = hasattr(x, '__len__') and not numbers and len(x)>0
+    return _is_file(x) or several and all(map(_is_file, x))
 
 def _from_files(model, x):
     "`x`; or, where these are files, the pictures in them as a learner's data reads them"
-    files = _is_file(x) or is_listy(x) and len(x)>0 and all(map(_is_file, x))
+    if hasattr(x, '__next__') and not _is_file(x): x = list(x)
+    files = _are_files(x)
     msg = f'x is {short_repr(x)}: a model by itself does not know how a file is made ready for it; give a fastai `Learner`, or a tensor'
     if files and not hasattr(model, 'dls'): raise ValueError(msg)
     return read_pictures(model, x)[1] if files else x

@@ -212,6 +212,7 @@ def _listed(files):
     if isinstance(files, Image.Image): return [files]
     msg = 'files is a DataFrame: give the column that has the files, such as `df.file`'
     if isinstance(files, pd.DataFrame): raise ValueError(msg)
+    if isinstance(files, np.ndarray) and files.dtype.kind in 'OU': files = files.tolist()   # a column of a table
     if isinstance(files, (np.ndarray,Tensor)): return list(map(_from_array, files if files.ndim==4 else [files]))
     several = hasattr(files, '__iter__') and not isinstance(files, (str,dict,set,frozenset))
     check_value('files', files, lambda o: several, "pictures: paths, a folder, bytes, open files, arrays, Pillow's, or 'clipboard'")
@@ -226,16 +227,48 @@ def _reads(learn):
     if not types or not isinstance(types[-1], type) or not issubclass(types[-1], PILBase): raise ValueError(msg)
     return types[-1]
 
-def _read_by(cls, o, name):
-    "The picture `o`, which is called `name`, as `cls` reads those of its data"
+# %% ../nbs/12_classes.ipynb #dc2e7313
+def _is_create(cls, f): return getattr(f, 'name', '')==getattr(getattr(cls, 'create', None), '__qualname__', None)
+
+def _own_step(cls, steps):
+    "The step of one's own by which data opens its files; None, where it is the class `cls` of its pictures that does"
+    res = first(f for f in steps if getattr(f, 'name', '')!='noop')
+    return None if res is None or _is_create(cls, res) else getattr(res, 'name', str(res))
+
+def _takes_paths(t): return any(isinstance(o, type) and issubclass(o, (str,Path)) for o in L(t))
+
+def _opening(dl, cls):
+    "The steps by which the data of `dl` makes a picture of a path, and what a path is there; none, where it has no paths"
+    tl,items = dl.dataset.tls[0],getattr(dl, 'items', ())
+    fs,n = list(tl.tfms.fs),0
+    if not len(items):   # as `Learner.export` leaves it
+        n = first(i for i,o in enumerate(tl.types[:-1]) if _takes_paths(o))
+        return ((),Path) if n is None else (fs[n:],Path)
+    path = o = (items.iloc if isinstance(items, pd.DataFrame) else items)[0]
+    with suppress(Exception), no_random():   # of anybody's steps, on a picture that may not be there
+        while not _is_create(cls, fs[n]) and is_path(o := fs[n](o)): path,n = o,n+1
+    return (fs[n:],type(path)) if is_path(path) else ((),Path)
+
+# %% ../nbs/12_classes.ipynb #f9512530
+def _read_by(cls, o, name, steps=(), kind=Path):
+    "The picture `o`, which is called `name`, as the data's `steps` make it of a path of this `kind`, or `cls` of what is open"
+    ours,own = issubclass(cls, RGBImage),_own_step(cls, steps)   # fastai's turn no picture
+    msg = f'{name} is no file, and the data of this learner opens files by a step of its own, {own}: give the path of the picture'
+    if own and isinstance(o, (bytes,Image.Image)): raise ValueError(msg)
     try:
-        if isinstance(o, bytes): o = Image.open(io.BytesIO(o))
+        if own and is_path(o):
+            o = kind(o)
+            for f in steps:
+                if not isinstance(o, PILBase): o = f(o)
+            return o
+        if ours and isinstance(o, bytes): o = Image.open(io.BytesIO(o))
         if not isinstance(o, Image.Image): return cls.create(o)
-        return cls(_told(_as_rgb(o)).convert(cls._open_args.get('mode', 'RGB')))
+        im = _told(_as_rgb(o)) if ours else cls.create(o.copy())   # which fastai would change
+        return cls(im.convert(cls._open_args.get('mode', 'RGB')))
     except FileNotFoundError: raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except Exception as e:   # Pillow has many errors, and anybody's steps more
         if str(e).startswith("can't read"): raise
-        why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else e
+        why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else str(e) or type(e).__name__
         raise ValueError(f"can't read the picture {name}: {why}; give another") from e
 
 # %% ../nbs/12_classes.ipynb #31a1b097
@@ -251,10 +284,13 @@ def pictures_of(
 # %% ../nbs/12_classes.ipynb #83744903
 _most = 1000   # pictures at once
 
-def _taken(learn, o):
-    "The picture `o` as the model takes it, and to look at"
-    dl = learn.dls.test_dl([o], bs=1, num_workers=0)
-    x = dl.one_batch()[0]
+def _taken(learn, o, name):
+    "The picture `o`, which is called `name`, as the model takes it, and to look at"
+    dl,size = learn.dls.test_dl([o], bs=1, num_workers=0),'x'.join(map(str, o.size))
+    try: x = dl.one_batch()[0]
+    except Exception as e:   # of anybody's transforms
+        msg = f"the transforms of this learner's data can't take {name}, which is {size} ({type(e).__name__}: {e}): give another picture"
+        raise ValueError(' '.join(msg.split())) from e
     return x.detach().as_subclass(Tensor).float(),pictures_of(dl, x)
 
 def read_pictures(
@@ -264,9 +300,10 @@ def read_pictures(
     "New pictures, read and transformed like those of the learner's validation set"
     check_value('learn', learn, lambda o: hasattr(o, 'dls') and hasattr(o, 'model'), 'a fastai `Learner`')
     cls,found = _reads(learn),_listed(files)
+    how = _opening(learn.dls.valid, cls)
     if not 0<len(found)<=_most: raise ValueError(f'there are {len(found):,} pictures: give 1 to {_most:,} at once')
     names = [as_text(o) if isinstance(o, Path) else f'picture {i}' for i,o in enumerate(found, 1)]
-    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name)) for o,name in zip(found, names)))
+    with no_random(): xs,seen = zip(*(_taken(learn, _read_by(cls, o, name, *how), name) for o,name in zip(found, names)))
     sizes = L('x'.join(map(str, o.shape[2:])) for o in xs).unique()
     msg = f'the pictures are {" and ".join(sizes[:2])} pixels: this data does not make them one size, so give one at a time'
     if len(sizes)>1: raise ValueError(msg)

@@ -21,6 +21,7 @@ from .models import _copied
 from .recipe import versions
 from .run import *
 from .classes import *
+from .classes import _opening, _own_step
 from .interp import _decided
 
 # %% ../nbs/23_export.ipynb #d64d34d3
@@ -116,8 +117,12 @@ def _resizing(dl):
     fs = [o for o in dl.after_item.fs if getattr(o, 'split_idx', None)!=0 and not isinstance(o, ToTensor)]
     square = first(o for o in fs if isinstance(o, Square))
     then = [str(o) for tfm in fs if tfm is not square for o in getattr(tfm, 'valid_aug', [tfm])]
-    if square is None: return 'fastai: ' + (', '.join(then) or 'none')
-    how = f'{_ways[square.resize]}, upright, scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
+    cls = dl.dataset.tls[0].types[-1] if hasattr(dl.dataset, 'tls') else object
+    opened = None if cls is object else _own_step(cls, _opening(dl, cls)[0])
+    by = f'opened by {opened}, ' if opened else ''
+    if square is None: return f'{by}fastai: ' + (', '.join(then) or 'none')
+    upright = 'upright, ' if issubclass(cls, RGBImage) and not opened else ''   # as fastai's own classes are not
+    how = f'{by}{_ways[square.resize]}, {upright}scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
     return f'{how}, and changed by {", ".join(then)}' if then else how
 
 _likeliest = 'the class of the largest probability'

@@ -220,11 +220,11 @@ def load_rgb(
 # %% ../nbs/00_files.ipynb #922bfe7c
 def _from_array(a):
     "A picture of Pillow's from an array, height x width or with 1, 3 or 4 channels behind"
+    msg = f'a picture is {short_repr(a)}: give uint8, height x width, with 3 or 4 channels behind if it has colours'
     if isinstance(a, TensorImage) and a.ndim==3: a = a.permute(1,2,0)
     if isinstance(a, Tensor): a = to_np(a)
     grey = a.ndim==2 or a.ndim==3 and a.shape[-1]==1
     good = a.size and (a.dtype==np.uint8 and (grey or a.ndim==3 and a.shape[-1] in (3,4)) or grey and a.dtype==np.uint16)
-    msg = f'a picture is {short_repr(a)}: give uint8, height x width, with 3 or 4 channels behind if it has colours'
     if not good: raise ValueError(msg)
     return Image.fromarray(a.squeeze(-1) if grey and a.ndim==3 else a)
 

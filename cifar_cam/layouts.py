@@ -14,8 +14,8 @@ from warnings import warn
 from PIL import ExifTags, Image
 from .imports import *
 from .files import *
-from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _so_many, _spread
-from .files import _train_root, _unpack, _valid_names
+from .files import _check_class, _check_names, _classes, _is_folder, _is_picture, _say_skipped, _set_names, _skipped, _so_many
+from .files import _spread, _train_root, _unpack, _valid_names
 
 # %% ../nbs/01_layouts.ipynb #00c3b623
 _a_pct = (lambda o: is_number(o) and 0<o<1),'a number between 0 and 1, such as 0.2'
@@ -137,11 +137,18 @@ def _below(fn, base):
     fn,base = Path(os.path.abspath(fn)),Path(os.path.abspath(base))
     return (fn.relative_to(base) if fn.is_relative_to(base) else fn).as_posix()
 
+def _meant(fn):
+    "The file that may be meant by `fn`, which is not there: one with an ending, or in other letters"
+    its = sorted(fn.parent.iterdir()) if os.path.isdir(fn.parent) else []
+    return first(o.name for o in its if fn.name.lower() in (o.stem.lower(), o.name.lower()) and _is_picture(o))
+
 def _check_files(files, names, base, where):
     "`ValueError` for a file that is not there, or stands in the table twice"
-    lost = [i for i,o in enumerate(files) if not o.is_file()]
+    lost = [i for i,o in enumerate(files) if not os.path.isfile(o)]
     more,hint = f' (and {len(lost)-1:,} more)' if lost[1:] else '',f'paths are read from {base}'
     if lost and '\\' in names[lost[0]]: hint = 'write / between folders'
+    meant = lost and _meant(files[lost[0]])
+    if meant: hint = f'there is {meant}: write names in full, as the files have them'
     if lost: raise ValueError(f'{where(lost[0])}: there is no file {files[lost[0]]}{more}; {hint}')
     at = {}
     for i,o in enumerate(map(os.path.abspath, files)):
@@ -151,7 +158,7 @@ def _check_files(files, names, base, where):
 def _as_there(o, base):
     "The path `o` in a table; without spaces around it, if there is no such file in the folder `base`"
     text = os.fspath(o)
-    return o if text==text.strip() or not text.strip() or (Path(base)/o).is_file() else text.strip()
+    return o if text==text.strip() or not text.strip() or os.path.isfile(Path(base)/o) else text.strip()
 
 def _table(cols, base, where, what, from_text=True):
     "The rows of a table: file, label, split (None, if there is no such column), and the name by which it is held out or not"
@@ -291,7 +298,8 @@ def _check_heap(path, dirs):
     many = _so_many(n, 'picture')
     msg = f'{many} in {path}, and no class folders: give each class a folder, or a CSV that says what each picture is; {_taken}'
     if n and not dirs: raise ValueError(msg)
-    if not dirs: raise ValueError(f'no pictures and no class folders in {path}: {_taken}')
+    other = Counter(o.suffix.lower() or o.name for o in path.iterdir() if o.is_file() and o.name[0]!='.')
+    if not dirs: raise ValueError(f'no pictures and no class folders in {path}{_skipped(other, " but")}: {_taken}')
     second = first(o.name for o in dirs if o.name in _valid_names and _dirs(o))
     if second: raise ValueError(f'no folder train in {path}, beside its {second}: call the set to train on train; {_taken}')
     deep = L(dirs).filter(_dirs)
@@ -319,6 +327,7 @@ def _of_classes(path, root, layout):
 def _of_sets(path):
     "Pictures in train/<class>/, and in other sets if there are some"
     classes,known = {o.name for o in _dirs(path/'train')},('train',*_valid_names)
+    if not classes and any(map(_is_picture, (path/'train').iterdir())): _check_heap(path/'train', [])
     like = first(o for o in _dirs(path) if o.name not in known and classes.intersection(L(_dirs(o)).attrgot('name')))
     if like: raise ValueError(f'{like} has classes of {path/"train"}, and is no set by its name: call it valid or test, or move it away')
     flat = first(path/o for o in _valid_names if (path/o).is_dir() and not _dirs(path/o) and any(map(_is_picture, (path/o).iterdir())))

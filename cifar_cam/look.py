@@ -194,7 +194,8 @@ def _maps_of(learn, x, probs, layers, method, vocab, output=None):
     "Maps of the likeliest class against the second"
     if layers is None: layers = usable_layers(learn, x[:1], output)
     n = _at_once(x.shape[-2:])
-    pairs = [contrast(*o.topk(2).indices.T.tolist()) for o in probs.split(n)]
+    first = probs.sort(dim=1, descending=True, stable=True).indices[:,:2]   # as the table has them, also where some are alike
+    pairs = [contrast(*o.T.tolist()) for o in first.split(n)]
     maps = _joined([cam(learn.model, o, t, layers, method, output=output) for o,t in zip(x.split(n), pairs)])
     maps.vocab = vocab
     _check_logits(maps, probs, vocab)

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from weakref import WeakKeyDictionary
+from safetensors.torch import load_file
 from .imports import *
 from .files import *
 
@@ -130,11 +131,27 @@ def cifar_resnet18(
 # %% ../nbs/05_models.ipynb #cc62b2c7
 resnet18 = cifar_resnet18
 
+# %% ../nbs/05_models.ipynb #a457020c
+def _bare(sd):
+    "The weights `sd` by the names that they have in the network itself"
+    sd = {k: v for k,v in sd.items() if k!='n_averaged'}   # of torch's `AveragedModel`
+    def tops(): return {'.' in k and k.partition('.')[0] for k in sd}
+    while len(tops())==1 and all(tops()): sd = {k.partition('.')[2]: v for k,v in sd.items()}
+    return sd
+
 # %% ../nbs/05_models.ipynb #3015caa2
 _under = 'net','state_dict','model_state_dict','model'   # where training scripts keep the weights in what they save
 
+def _is_safe(fn):
+    "Is `fn` a file of safetensors, as it begins or by its name?"
+    if not Path(fn).is_file(): return False
+    with open(fn, 'rb') as f: return f.read(9)[8:]==b'{' or Path(fn).suffix.lower()=='.safetensors'
+
 def _read_weights(fn):
-    "The tensors by name in a file that `torch.save` wrote, and nothing else of it"
+    "The tensors by name in a file of safetensors, or in one that `torch.save` wrote, and nothing else of it"
+    if _is_safe(fn):
+        try: return _bare(load_file(fn))
+        except Exception as e: raise ValueError(f'{fn} is not a complete safetensors file ({e})') from e
     try: sd = torch.load(fn, map_location='cpu', weights_only=True)
     except FileNotFoundError: raise
     except Exception as e:   # torch has many errors for what is no such file
@@ -146,8 +163,7 @@ def _read_weights(fn):
     if key: sd = sd[key]
     named = isinstance(sd, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k,v in sd.items())
     if not named: raise ValueError(f'{fn} has no weights by name: expected a state dictionary, or one under {", ".join(_under)}')
-    res = {k.removeprefix('module.'): v for k,v in sd.items()}
-    return {k.removeprefix('model.'): v for k,v in res.items()} if all(k.startswith('model.') for k in res) else res   # as Lightning has it
+    return _bare(sd)
 
 # %% ../nbs/05_models.ipynb #e4059895
 def _dims(shape): return 'x'.join(map(str, shape))
@@ -155,7 +171,7 @@ def _dims(shape): return 'x'.join(map(str, shape))
 def _check_fit(model, sd, what):
     "`ValueError` with the first of the weights `sd` that does not fit `model`"
     own,other = model.state_dict(),f'{what} is not of this architecture'
-    for k in [*own, *sd]:
+    for k in [o for o in own if not o.endswith('num_batches_tracked')]+[*sd]:
         if k not in sd:  raise ValueError(f'{other}: it has no {k}')
         if k not in own: raise ValueError(f'{other}: the model has no {k}')
         differ = f'{other}: {k} is {_dims(sd[k].shape)} where the model has {_dims(own[k].shape)}'
@@ -172,12 +188,14 @@ def load_weights(
     check_value('model', model, lambda o: isinstance(o, nn.Module), 'an nn.Module')
     check_value('sd', sd, lambda o: isinstance(o, Mapping) and all(isinstance(v, Tensor) for v in o.values()), 'tensors by name')
     _check_fit(model, sd, what)
-    model.load_state_dict(sd)
+    own = model.state_dict()   # which says of which version it is, as some networks ask
+    own.update(sd)
+    model.load_state_dict(own)
 
 # %% ../nbs/05_models.ipynb #64688c42
 @patch
 def load_checkpoint(self:ResNet18,
-    fn # A file that `torch.save` wrote: weights, or a dictionary that has them under 'net', 'state_dict', 'model_state_dict' or 'model'
+    fn # Weights as .safetensors, or as `torch.save` wrote them, also under 'net', 'state_dict', 'model_state_dict' or 'model'
 ) -> ResNet18: # The same model, with the weights of the file
     "Load a pytorch-cifar checkpoint, read so that nothing in it can run; `ValueError` if it is not of this architecture"
     check_args(allowed.path, fn=fn)

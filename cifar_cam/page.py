@@ -441,7 +441,7 @@ def picture(self:_Desk, name, idx, k=20):
     s.check(idx)
     p = s.preds[idx]
     self.strips.ask((name,idx)).result()
-    probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:k].tolist()]
+    probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True, stable=True)[:k].tolist()]
     return s.rows[idx] | self.odd.get((name,idx), {}) | dict(probs=probs)
 
 @patch

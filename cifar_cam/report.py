@@ -192,7 +192,7 @@ def _said(self:CAMInterpretation, row, n_probs=20):
     "What the page says of a mistake, which is a row of the table"
     i,p = row.idx,self.preds[row.idx]
     figures = {k: _finite(getattr(row, k)) for k in ('prob','loss','margin')}
-    probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True)[:n_probs].tolist()]
+    probs = [[c, round(float(p[c]), 4)] for c in p.argsort(descending=True, stable=True)[:n_probs].tolist()]
     its = dict(idx=i, set=vars(self).get('set_name', ''), file=as_text(row.file))
     return its | dict(actual=int(self.targs[i]), predicted=int(self.decoded[i]), probs=probs) | figures
 

@@ -30,7 +30,7 @@ from .data import _norms, _stats_of
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
-from .arch import _n_classes, _own_weights
+from .arch import _about_in, _n_classes, _own_weights
 from .recipe import *
 from .recipe import _only_saves
 from .recipe import recipe as get_recipe
@@ -553,10 +553,7 @@ def _network(arch, size, width, pretrained, weights):
 
 def _stats_in(fn):
     "The statistics of the pictures that the weights in `fn` were trained on, as `save_run` keeps them there; None if there are none"
-    if Path(fn).suffix!='.safetensors': return
-    with safe_open(at_home(fn), 'pt') as f: about = (f.metadata() or {}).get('about', '')
-    try: stats = json.loads(about)['stats']
-    except (ValueError, TypeError, LookupError): return   # of others, who may write there what they like
+    stats = _about_in(fn).get('stats')
     check_args(or_none(allowed.stats), stats=stats)
     return stats
 

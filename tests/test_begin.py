@@ -1,11 +1,11 @@
 "Weights to begin with, as people have them: networks of this project's own, the library's for other classes, and usual checkpoints"
-import re, warnings
+import json, re, warnings
 
 import pytest, torch
 from fastai.optimizer import Adam
 from safetensors.torch import save_file
 from torchvision import models as tvm
-from cifar_cam.all import cifar_resnet18, create_model, digits_path, load_run, train_run
+from cifar_cam.all import cifar_resnet18, create_model, digits_path, load_run, model_from_arch, train_run
 
 def same(a, b):
     a,b = a.state_dict(),b.state_dict()
@@ -93,3 +93,67 @@ def test_checkpoints(saved, tmp_path):
 def test_checkpoints_refused(saved, words, tmp_path):
     torch.save(saved, tmp_path/'w.pth')
     with pytest.raises(ValueError, match=f'w.pth .*{re.escape(words)}'): create_model('resnet18', 2, width=2, weights=tmp_path/'w.pth')
+
+FILES = dict(compiled=before('_orig_mod.'), both=before('module._orig_mod.'), lightning=dict(state_dict=before('net.')),
+    averaged=before('module.') | dict(n_averaged=torch.tensor(3)), old={k: v for k,v in SD.items() if 'num_batches' not in k})
+
+@pytest.mark.parametrize('name', ['w.pth','w.safetensors','w.SAFETENSORS','w.bin'])
+@pytest.mark.parametrize('kind', FILES)
+def test_what_a_network_was_wrapped_in(kind, name, tmp_path):
+    "Whatever stands before all names is none of the network's own, in files of both kinds, by any name; counters may be missing"
+    if name=='w.pth': torch.save(FILES[kind], tmp_path/name)
+    else: save_file({k: v.clone() for k,v in FILES[kind].get('state_dict', FILES[kind]).items()}, tmp_path/name)
+    for model in create_model('resnet18', 2, width=2, weights=tmp_path/name), cifar_resnet18(2, 2).load_checkpoint(tmp_path/name):
+        its = model.state_dict()
+        assert its.keys()==SD.keys() and all(torch.equal(its[k], v) for k,v in SD.items())
+
+def test_weights_that_are_no_numbers(tmp_path):
+    "Said before anything is trained"
+    save_file(SD | {'bn1.bias': torch.full((2,), float('nan'))}, tmp_path/'w.safetensors')
+    with pytest.raises(ValueError, match='weights: bn1.bias in .*w.safetensors has places that are no numbers'):
+        train_run('digits', tmp_path/'run', width=2, weights=tmp_path/'w.safetensors')
+    assert not (tmp_path/'run').exists()
+
+def published(arch):
+    "A network of torchvision's, and its weights by the names that the library's file has"
+    model = tvm.get_model_builder(arch)(**dict(init_weights=False) if arch=='googlenet' else {})
+    old = {re.sub(r'(denselayer\d+\.(?:norm|conv))([12])', r'\1.\2', k): v for k,v in model.state_dict().items()}
+    return model.eval(),{k: v for k,v in old.items() if 'num_batches' not in k}
+
+@pytest.mark.parametrize('arch', ['googlenet','densenet121','resnet18'])
+def test_files_as_torchvision_publishes_them(arch, tmp_path):
+    "With second heads, names of an older torch, and no counters: they are what `--pretrained` fetches, and what one is told to give"
+    lib,sd = published(arch)
+    torch.save(sd, tmp_path/'w.pth')
+    words,model = said(create_model, f'torchvision/{arch}', 3, 64, weights=tmp_path/'w.pth')
+    x,last = torch.rand(2, 3, 64, 64),dict(googlenet='inception5b').get(arch)
+    if last: assert torch.equal(dict(lib.named_modules())[last].branch1.conv.weight, model.inception5b.branch1.conv.weight)
+    else:
+        body = lib.features if arch!='resnet18' else torch.nn.Sequential(*list(lib.children())[:-2])
+        with torch.no_grad(): theirs,its = body(x),model.eval()[0](x)
+        assert not words and torch.allclose(theirs, its)
+
+@pytest.mark.parametrize('arch', ['googlenet','inception_v3'])
+def test_a_network_that_scales_its_pictures(arch, tmp_path, monkeypatch):
+    "GoogLeNet and Inception with the library's weights do; a network that is made again does as the one it is made from"
+    size,make = 75 if arch=='inception_v3' else 32,getattr(tvm, arch)
+    sd = make(init_weights=False, aux_logits=True).state_dict()
+    monkeypatch.setattr(type(tvm.get_model_weights(arch).DEFAULT), 'get_state_dict', lambda *args, **kwargs: sd)
+    torch.save(sd, tmp_path/'w.pth')
+    x = torch.randn(2, 3, size, size)
+    def out(model):
+        with torch.no_grad(): return model.eval()(x)
+    for k,want in (dict(pretrained=True),True),(dict(weights=tmp_path/'w.pth'),True),({},False):
+        model = create_model(arch, 3, size, **k)
+        again = model_from_arch(model.arch)
+        again.load_state_dict(model.state_dict())
+        assert (model.transform_input,again.transform_input)==(want,want) and torch.equal(out(model), out(again))
+        about = dict(arch={a: b for a,b in model.arch.items() if a!='transform_input'}, stats=None)   # as runs were kept before
+        save_file(model.state_dict(), tmp_path/'own.safetensors', dict(about=json.dumps(about)))
+        if 'weights' not in k: assert create_model(arch, 3, size, weights=tmp_path/'own.safetensors').transform_input==want
+
+def test_a_network_that_asks_for_a_version(tmp_path):
+    "As MNASNet does of weights, which a file of safetensors can't say"
+    model = create_model('mnasnet0_5', 3, 64)
+    save_file(model.state_dict(), tmp_path/'own.safetensors')
+    assert same(model, create_model('mnasnet0_5', 3, 64, weights=tmp_path/'own.safetensors'))

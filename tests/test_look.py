@@ -3,20 +3,25 @@ import itertools, json, os, re, shutil, subprocess, sys
 from contextlib import redirect_stdout
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from fastai.vision.all import ImageDataLoaders, Resize, TensorImage, get_image_files, load_learner, resnet18, vision_learner
+from fastai.vision.all import (CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IntToFloatTensor, PILImage,
+    PILImageBW, Pipeline, RatioResize, Resize, TensorImage, TransformBlock, get_image_files, load_learner, resnet18, vision_learner)
 
 from cifar_cam import features as rooms
 from cifar_cam.cli import main
-from cifar_cam.data import cifar_dls
-from cifar_cam.files import class_name, digits_path
+from cifar_cam.data import Square, cifar_dls
+from cifar_cam.export import _resizing
+from cifar_cam.cam import cam
+from cifar_cam.classes import read_pictures
+from cifar_cam.files import RGBImage, class_name, digits_path
 from cifar_cam.learner import resnet_learner
 from cifar_cam.look import look_run
 from cifar_cam.models import cifar_resnet18
@@ -202,7 +207,8 @@ def test_open_files_and_bytes(run, flower):
             assert learn.look(o).table.prob.tolist()==wanted
     with open(flower) as f, pytest.raises(ValueError, match='open for bytes'): learn.look(f)
     for o,why in ((pd.DataFrame(dict(file=[flower])),'such as `df.file`'), ('https://example.org/a.jpg','download it first'),
-                  ([Path('s3://bucket/a.jpg')],'download it first'), (TensorImage(torch.rand(8,8)),'8x8, float32: give uint8')):
+                  ([Path('s3://bucket/a.jpg')],'download it first'),
+                  (TensorImage(torch.rand(8,8)),'TensorImage of 8x8, torch.float32: give uint8')):
         with pytest.raises(ValueError, match=why): learn.look(o)
 
 def test_a_folder_with_links_and_other_files(run, tmp_path):
@@ -241,3 +247,98 @@ def test_no_label_reads_as_another(tmp_path):
     assert near==[shown[o] for o in seen.nearest.label] and len(near)==3
     bars = [o.get_text() for o in sub.axes[1].texts[::2]]
     assert bars==[shown[o] for o in seen.table['class']]
+
+class Upright(PILImage):
+    "A class of one's own, as in many notebooks, that turns pictures as cameras say"
+    @classmethod
+    def create(cls, fn, **kwargs): return cls(ImageOps.exif_transpose(fn if isinstance(fn, Image.Image) else PILImage.create(fn)))
+
+@pytest.mark.parametrize('kind', [PILImage, PILImageBW, RGBImage, Upright])
+@pytest.mark.parametrize('what', ['turned','clear','deep','clear palette'])
+def test_read_as_the_data_is(tmp_path, kind, what):
+    "A file, its bytes and the open picture are the same numbers: those of the class that read the training pictures, fastai's or ours"
+    rng,fn,exif = np.random.default_rng(0),tmp_path/'a.png',Image.Exif()
+    im = Image.fromarray(rng.integers(0, 256, (16,16,3), dtype=np.uint8))
+    exif[0x112] = 6
+    clear = im.copy()
+    clear.putalpha(Image.fromarray(rng.integers(0, 256, (16,16), dtype=np.uint8)))
+    deep = Image.fromarray(rng.integers(0, 65536, (16,16), dtype=np.uint16))
+    dict(turned=im, clear=clear, deep=deep).get(what, clear.quantize(16)).save(fn, exif=exif if what=='turned' else None)
+    files = [fn]*8
+    block = DataBlock((ImageBlock(kind),CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),list(range(4,8))))
+    dls = block.dataloaders(files, bs=4, num_workers=0)
+    want = dls.valid.one_batch()[0][:1].numpy()
+    learn = SimpleNamespace(dls=dls, model=None)
+    opened = Image.open(fn)
+    for o in fn, fn.read_bytes(), open(fn, 'rb'), opened: np.testing.assert_array_equal(read_pictures(learn, o)[1].numpy(), want)
+    assert type(opened) is not kind   # which is the caller's
+
+def test_what_is_as_likely_is_in_one_order():
+    "The first class and the second of a map are those of the table, whichever others are as likely"
+    learn = resnet_learner(cifar_dls(digits_path(), n_train=20, n_valid=10, bs=10), cifar_resnet18(10, width=2))
+    with torch.no_grad(): learn.model.linear.weight.zero_(); learn.model.linear.bias.copy_(torch.tensor([0.,0,0,9,0,0,9,0,0,0]))
+    seen = learn.look(learn.dls.valid_ds.items[:3], k=1, layers='layer2')
+    assert [seen.table[seen.table.picture==i]['class'].tolist()[:2] for i in range(3)]==[['3','6']]*3
+    assert [seen.maps.whose(i) for i in range(3)]==['3 against 6']*3
+    with torch.no_grad(): learn.model.linear.bias[6] = 0
+    assert learn.look(learn.dls.valid_ds.items[0], k=1, layers='layer2').maps.whose(0)=='3 against 0'
+
+def test_a_transform_that_fails(run, tmp_path, flower):
+    "Is said of the picture that it fails at, before anything is given"
+    block = DataBlock((ImageBlock,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: ([0,1],[2,3]), item_tfms=RatioResize(16))
+    dls = block.dataloaders([flower]*4, bs=2, num_workers=0)
+    Image.new('RGB', (300,2)).save(tmp_path/'wide.png')
+    with pytest.raises(ValueError, match="can't take .*wide.png, which is 300x2 .ZeroDivisionError: .*: give another picture"):
+        read_pictures(SimpleNamespace(dls=dls, model=None), [flower, tmp_path/'wide.png'])
+
+def test_maps_of_files_however_they_are_given(run, flower):
+    "`cam` takes what `look` does"
+    learn,raw = run[0],flower.read_bytes()
+    want = cam(learn, flower)['layer4']
+    for o in (BytesIO(raw), bytearray(raw), (o for o in [flower]), flower.parent.glob('flower.png'), pd.Series([str(flower)]),
+              [BytesIO(raw)], np.array([str(flower)]), np.array([flower], object)):
+        np.testing.assert_array_equal(cam(learn, o)['layer4'], want)
+    for o in {}, object(), (o for o in ()), {'a': 1}, np.zeros((8,8,3), np.uint8):
+        with pytest.raises(ValueError, match='x is .*: expected a tensor'): cam(learn, o)
+
+def negative(fn): return PILImage.create(255-np.asarray(Image.open(fn)))
+def opened_by(kind, folder):
+    "Data of the pictures in a folder, all of them in both sets, which opens them by a function of its own"
+    blocks,files = [TransformBlock(batch_tfms=IntToFloatTensor),CategoryBlock],sorted(folder.glob('*.png'))
+    how = dict(get_y=lambda o: 'a', splitter=lambda o: (list(range(len(o))),)*2)
+    if kind=='type_tfms': blocks[0] = TransformBlock(type_tfms=[negative], batch_tfms=IntToFloatTensor)
+    elif kind=='get_x of an ImageBlock': blocks[0],how['get_x'] = ImageBlock,negative
+    elif kind=='table':
+        files,how['get_x'] = pd.DataFrame(dict(n=[o.name for o in files])),Pipeline([ColReader('n', pref=f'{folder}/'), negative])
+    else: how['get_x'] = negative
+    return DataBlock(blocks, **how).dataloaders(files, bs=4, num_workers=0, device='cpu')
+
+@pytest.mark.parametrize('kind', ['get_x','type_tfms','get_x of an ImageBlock','table'])
+def test_data_that_opens_files_by_a_function_of_its_own(tmp_path, kind):
+    "Opens new ones by it: here, as negatives; a picture that is no file can't be opened so"
+    a = np.random.default_rng(0).integers(0, 256, (4,16,16,3), dtype=np.uint8)
+    for i,o in enumerate(a): Image.fromarray(o).save(tmp_path/f'{i}.png')
+    dls = opened_by(kind, tmp_path)
+    learn = SimpleNamespace(dls=dls, model=None)
+    np.testing.assert_array_equal(read_pictures(learn, tmp_path)[2], 255-a)
+    np.testing.assert_array_equal(read_pictures(learn, str(tmp_path/'1.png'))[2], 255-a[1:2])
+    for o in (tmp_path/'1.png').read_bytes(), Image.open(tmp_path/'1.png'), a[:1]:
+        with pytest.raises(ValueError, match='picture 1 is no file, .* by a step of its own, negative: give the'): read_pictures(learn, o)
+    gone = SimpleNamespace(dls=dls.new_empty(), model=None)   # as `Learner.export` leaves it
+    np.testing.assert_array_equal(read_pictures(gone, tmp_path/'2.png')[2], 255-a[2:3])
+    (tmp_path/'bad.png').write_bytes(b'no picture')
+    why = "can't read the picture .*bad.png: it is not a picture that Pillow knows"
+    with pytest.raises(ValueError, match=why): read_pictures(learn, tmp_path/'bad.png')
+
+def test_what_an_export_says_of_opening(tmp_path):
+    "Upright is what this package's class makes of a picture, and fastai's does not; a function of one's own is named"
+    for i in range(4): Image.new('RGB', (20,16), (60*i,0,0)).save(tmp_path/f'{i}.png')
+    def words(block, **kw):
+        block = DataBlock((block,CategoryBlock), get_y=lambda o: 'a', splitter=lambda o: (list(range(4)),)*2, item_tfms=Square(8), **kw)
+        dls = block.dataloaders(
+            sorted(tmp_path.glob('*.png')), bs=2, num_workers=0, device='cpu')
+        return _resizing(dls.valid)
+    how = 'scaled to 8x8 pixels (bilinear, as by Pillow)'
+    assert words(ImageBlock(RGBImage))==f'the middle square of the picture, upright, {how}'
+    assert words(ImageBlock)==f'the middle square of the picture, {how}'
+    assert words(ImageBlock, get_x=negative)==f'opened by negative, the middle square of the picture, {how}'
