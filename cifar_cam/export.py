@@ -125,6 +125,7 @@ def _resizing(dl):
     how = f'{by}{_ways[square.resize]}, {upright}scaled to {square.size}x{square.size} pixels (bilinear, as by Pillow)'
     return f'{how}, and changed by {", ".join(then)}' if then else how
 
+# %% ../nbs/23_export.ipynb #5ea1c0d2
 _likeliest = 'the class of the largest probability'
 
 def _decides(loss_func, n):

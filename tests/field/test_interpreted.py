@@ -59,7 +59,8 @@ def of_list(fs): return ImageDataLoaders.from_lists('two', fs, [o.parent.name fo
 
 def of_steps(fs):
     "A column without a folder and an ending, which a function of one's own adds"
-    block = DataBlock((ImageBlock,CategoryBlock), get_x=Pipeline([ColReader('id'),lambda o: Path('two')/f'{o}.png']), get_y=ColReader('label'),
+    get_x = Pipeline([ColReader('id'),lambda o: Path('two')/f'{o}.png'])
+    block = DataBlock((ImageBlock,CategoryBlock), get_x=get_x, get_y=ColReader('label'),
                       splitter=RandomSplitter(.5, seed=1), item_tfms=Resize(8))
     rows = [(str(o.relative_to('two'))[:-4],o.parent.name) for o in fs]
     return block.dataloaders(pd.DataFrame(rows, columns=['id','label']), 'two', bs=4, num_workers=0)
@@ -83,7 +84,8 @@ def test_pixels_in_a_table(home):
         seen.append(row.name)
         return PILImage.create(row.values[1:].astype(np.uint8).reshape(8, 8).repeat(3).reshape(8, 8, 3))
     rows = pd.DataFrame(np.random.default_rng(0).integers(0, 255, (12,65))).assign(**{'0': ['cat','dog']*6})
-    block = DataBlock((ImageBlock,CategoryBlock), get_x=lambda o: pixels(o.iloc[:65]), get_y=ColReader('0'), splitter=IndexSplitter(range(6,12)))
+    block = DataBlock((ImageBlock,CategoryBlock), get_x=lambda o: pixels(o.iloc[:65]), get_y=ColReader('0'),
+                      splitter=IndexSplitter(range(6,12)))
     dls = block.dataloaders(rows, bs=4, num_workers=0)
     seen.clear()
     interp = CAMInterpretation.from_learner(learner(dls))
