@@ -20,7 +20,7 @@ from .choices import nearest
 from .files import *
 from .files import _is_picture, _so_many
 from .layouts import *
-from .layouts import _below, _check_classes, _clean, _csv_rows, _meant, _to_csv, _typed
+from .layouts import _alike_named, _below, _check_classes, _clean, _csv_rows, _to_csv, _typed
 
 # %% ../nbs/02_labels.ipynb #c1fd8008
 def as_text(
@@ -222,7 +222,7 @@ def _places(found, files, what, lenient=False):
     lost = list(filterfalse(_is_there(found), lost)) if lost else []
     more,hint = f' (and {len(lost)-1:,} more)' if lost[1:] else '',f'paths are read from {found.home}'
     if lost and '\\' in lost[0]: hint = 'write / between folders'
-    meant = lost and _meant(found.home/lost[0])
+    meant = lost and _alike_named(found.home/lost[0])
     if meant: hint = f'there is {meant}: write names in full, as the files have them'
     if lost: raise ValueError(f'{what}: there is no picture {lost[0]}{more} in {found.path}; {hint}')
     seen = {}

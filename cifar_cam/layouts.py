@@ -137,7 +137,7 @@ def _below(fn, base):
     fn,base = Path(os.path.abspath(fn)),Path(os.path.abspath(base))
     return (fn.relative_to(base) if fn.is_relative_to(base) else fn).as_posix()
 
-def _meant(fn):
+def _alike_named(fn):
     "The file that may be meant by `fn`, which is not there: one with an ending, or in other letters"
     its = sorted(fn.parent.iterdir()) if os.path.isdir(fn.parent) else []
     return first(o.name for o in its if fn.name.lower() in (o.stem.lower(), o.name.lower()) and _is_picture(o))
@@ -147,7 +147,7 @@ def _check_files(files, names, base, where):
     lost = [i for i,o in enumerate(files) if not os.path.isfile(o)]
     more,hint = f' (and {len(lost)-1:,} more)' if lost[1:] else '',f'paths are read from {base}'
     if lost and '\\' in names[lost[0]]: hint = 'write / between folders'
-    meant = lost and _meant(files[lost[0]])
+    meant = lost and _alike_named(files[lost[0]])
     if meant: hint = f'there is {meant}: write names in full, as the files have them'
     if lost: raise ValueError(f'{where(lost[0])}: there is no file {files[lost[0]]}{more}; {hint}')
     at = {}
