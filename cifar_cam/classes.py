@@ -18,7 +18,7 @@ from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
 from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
-from .data import _norms, _paths_of
+from .data import _norms, _paths_of, _to_path
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -240,14 +240,12 @@ def _takes_paths(t): return any(isinstance(o, type) and issubclass(o, (str,Path)
 def _opening(dl, cls):
     "The steps by which the data of `dl` makes a picture of a path, and what a path is there; none, where it has no paths"
     tl,items = dl.dataset.tls[0],getattr(dl, 'items', ())
-    fs,n = list(tl.tfms.fs),0
+    fs = list(tl.tfms.fs)
     if not len(items):   # as `Learner.export` leaves it
         n = first(i for i,o in enumerate(tl.types[:-1]) if _takes_paths(o))
         return ((),Path) if n is None else (fs[n:],Path)
-    path = o = (items.iloc if isinstance(items, pd.DataFrame) else items)[0]
-    with suppress(Exception), no_random():   # of anybody's steps, on a picture that may not be there
-        while not _is_create(cls, fs[n]) and is_path(o := fs[n](o)): path,n = o,n+1
-    return (fs[n:],type(path)) if is_path(path) else ((),Path)
+    done,path = _to_path(dl, (items.iloc if isinstance(items, pd.DataFrame) else items)[0], partial(_is_create, cls))
+    return (fs[len(done):],type(path)) if is_path(path) else ((),Path)
 
 # %% ../nbs/12_classes.ipynb #f9512530
 def _read_by(cls, o, name, steps=(), kind=Path):

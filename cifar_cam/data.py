@@ -105,14 +105,19 @@ def _stats_of(dl):
     return [o.as_subclass(Tensor).float() for o in (mean,std)]
 
 # %% ../nbs/04_data.ipynb #9dbbda3b
+def _to_path(dl, o, opens=lambda f: False):
+    "The first steps of the data of `dl` that make a path of its item `o`, up to that which `opens` it; and what they make"
+    fs,n = list(dl.dataset.tls[0].tfms.fs) if hasattr(dl.dataset, 'tls') else [],0
+    with suppress(Exception), no_random():   # of anybody's steps, on a picture that may not be there
+        while not opens(fs[n]) and is_path(made := fs[n](o)): o,n = made,n+1
+    return fs[:n],o
+
 def _paths_of(dl, items):
     "`items` of `dl` as the paths that its first steps make of them, if they are none; their numbers, if these make none"
     at = items.iloc if isinstance(items, pd.DataFrame) else items
     if not len(items) or is_path(at[0]): return items
-    fs,o,n = list(dl.dataset.tls[0].tfms.fs) if hasattr(dl.dataset, 'tls') else [],at[0],0
-    with suppress(Exception):   # of anybody's steps, on a picture that may not be there
-        while is_path(o := fs[n](o)): n += 1
-    return [compose(*fs[:n])(at[i]) for i in range(len(items))] if n else range(len(items))
+    fs,_ = _to_path(dl, at[0])
+    return [compose(*fs)(at[i]) for i in range(len(items))] if fs else range(len(items))
 
 # %% ../nbs/04_data.ipynb #69c0577b
 def _read_into(res, files, size, resize='crop'):
