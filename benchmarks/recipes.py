@@ -33,14 +33,17 @@ parts = dict(
         'batch 64': dict(bs=64),
         'no decay': dict(step_size=1000)})
 whole = 'baseline','step20','fast'
+halved = dict(step_size=(4,7,10,12,14,16,18,19), gamma=.5)   # of 20 epochs
+rest = dict(label_smoothing=.1, bias_lr=16., crop=2)
 more = dict(step20={
     'label smoothing .1': dict(label_smoothing=.1),
     'bias lr x16': dict(bias_lr=16.),
-    'batch 64': dict(bs=64),
+    'crop 2': dict(crop=2),
     'batch 64, lr .05': dict(bs=64, lr=.05),
     'steps at 12, 16, 19': dict(step_size=(12,16,19)),
-    'crop 2': dict(crop=2),
-    'all but the batch': dict(label_smoothing=.1, bias_lr=16., crop=2, step_size=(12,16,19))})
+    'halved eight times': halved,
+    'halved, and the rest': halved|rest,
+    'halved, the rest, lr .2': halved|rest|dict(lr=.2)})
 
 def held_out(path, n_train, n_valid, dest):
     "A folder `dest` of links to training pictures of `path`: `n_train` to learn from, `n_valid` others to measure on"
