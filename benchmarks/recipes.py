@@ -1,7 +1,7 @@
 """Recipes against `baseline`, `fast` and `step20` without each of their parts, too, at equal epochs on a part of the data
 
     OMP_NUM_THREADS=1 python benchmarks/recipes.py [--n-train 8000] [--epochs 8] [--seeds 3] [--width 16] [--at-once 2] [--out FILE]
-    OMP_NUM_THREADS=1 python benchmarks/recipes.py --what more --epochs 20 --at-once 2 --out benchmarks/results/step20.json
+    OMP_NUM_THREADS=1 python benchmarks/recipes.py --what more --epochs 20 --n-train 10000 --n-valid 5000 --seeds 2 --out FILE
 
 Several seeds each. Accuracy is measured on training pictures that are held out, so that nothing is chosen on the test set. A seed
 decides first weights, order and augmentation; the pictures are the same. Seconds are those of the processor. The file is written
