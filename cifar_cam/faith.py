@@ -199,7 +199,8 @@ def drop_increase(
     "Relative loss of the target's probability, and whether it grows, when only what the map marks is shown (Chattopadhay et al. 2018)"
     model,x,ts,heat = _checked(model, targets, images, heat)
     p0,p = [_probs(model, o, ts, output=output) for o in (x, x*torch.from_numpy(np.float32(heat))[:,None])]
-    return dict(drop=np.maximum(p0-p, 0)/p0, increase=np.float64(p>p0))
+    lost = np.maximum(p0-p, 0)
+    return dict(drop=np.divide(lost, p0, out=np.zeros_like(lost), where=p0>0), increase=np.float64(p>p0))
 
 # %% ../nbs/16_faith.ipynb #4c990623
 def mosaics(

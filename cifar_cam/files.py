@@ -202,6 +202,7 @@ def _read(fn):
     except FileNotFoundError: raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else e
+        if isinstance(e, Image.DecompressionBombError): why = f'it has more than {2*Image.MAX_IMAGE_PIXELS:,} pixels, where Pillow stops'
         msg = f"can't read the picture {fn}: {why}; replace or remove it"
         raise ValueError(msg) from e
 

@@ -10,7 +10,7 @@ __all__ = ['ProbeCallback']
 # %% ../nbs/18_gallery.ipynb #d4800da9
 import json, textwrap
 import matplotlib as mpl, sklearn.metrics as skm
-from .choices import file_name
+from .choices import check_beside, file_name
 from .imports import *
 from .files import *
 from .files import _so_many
@@ -335,6 +335,7 @@ def save(self:CAMInterpretation,
     "Write predictions.csv (names by `as_cell`), metrics.json (but not of changed pictures), misclassified.png and cams.png"
     check_args(allowed.whole, k=k)
     (its,whole),folder = self._of_set(),at_home(folder)
+    check_beside(folder, vars(self.learn).get('run_path'))
     msg = f'{folder} is a run folder, and these pictures are not all that it is measured on, but {its}: give another folder'
     if (folder/'config.json').exists() and not (whole and its in ('valid','test')): raise ValueError(msg)
     stay = self._metrics_stay(folder)

@@ -292,6 +292,12 @@ def _of_folders(path):
 # %% ../nbs/01_layouts.ipynb #86e021d6
 def _dirs(path): return sorted(filter(_is_folder, path.iterdir()))
 
+def _within(path):
+    "The folder of class folders: `path`, or the one that it holds and nothing else, or one in that"
+    dirs = _dirs(path)
+    alone = len(dirs)==1 and _dirs(dirs[0]) and not any(map(_is_picture, path.iterdir()))
+    return _within(dirs[0]) if alone else path
+
 def _check_heap(path, dirs):
     "`ValueError` for a folder without class folders, or in which they are further down"
     n = sum(map(_is_picture, path.iterdir()))
@@ -303,8 +309,9 @@ def _check_heap(path, dirs):
     second = first(o.name for o in dirs if o.name in _valid_names and _dirs(o))
     if second: raise ValueError(f'no folder train in {path}, beside its {second}: call the set to train on train; {_taken}')
     deep = L(dirs).filter(_dirs)
-    like = first(o for o in deep if o.name.lower().startswith('train'))
-    if like: raise ValueError(f'{like} looks like a training set: call it train, and the others valid and test; {_taken}')
+    like = first(o for o in deep if re.search('(?<![a-z])train', o.name.lower()))
+    msg = like and f'{_within(like)} looks like a training set: move it to {path/"train"}, and the others to valid and test'
+    if like: raise ValueError(f'{msg}; {_taken}')
     inside = [(o,set(L(_dirs(o)).attrgot('name'))) for o in deep[:50]]
     pair = first((a,b.name) for (a,x),(b,y) in combinations(inside, 2) if len(x&y)>1)
     msg = pair and f'{pair[0]} and {pair[1]} have folders of the same names: if these are classes, call the sets train and test'
@@ -328,6 +335,8 @@ def _of_sets(path):
     "Pictures in train/<class>/, and in other sets if there are some"
     classes,known = {o.name for o in _dirs(path/'train')},('train',*_valid_names)
     if not classes and any(map(_is_picture, (path/'train').iterdir())): _check_heap(path/'train', [])
+    deep = first((o,at) for o in known if (path/o).is_dir() and (at := _within(path/o))!=path/o)
+    if deep: raise ValueError(f'the class folders of {path/deep[0]} are further down, in {deep[1]}: move them up; {_taken}')
     like = first(o for o in _dirs(path) if o.name not in known and classes.intersection(L(_dirs(o)).attrgot('name')))
     if like: raise ValueError(f'{like} has classes of {path/"train"}, and is no set by its name: call it valid or test, or move it away')
     flat = first(path/o for o in _valid_names if (path/o).is_dir() and not _dirs(path/o) and any(map(_is_picture, (path/o).iterdir())))

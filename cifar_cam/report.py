@@ -450,6 +450,7 @@ def report(self:CAMInterpretation,
     "Write report.html into `folder`: the run's figures, and its mistakes with their maps, to sort and filter"
     check_args(allowed.path, folder=folder)
     check_args(or_none(allowed.flag), faithfulness=faithfulness, label_issues=label_issues)
+    check_beside(at_home(folder), vars(self.learn).get('run_path'))
     self._check_weights()
     humans = None if humans is None else read_humans(humans)
     doubt = self.label_issues() if ifnone(label_issues, True) else None

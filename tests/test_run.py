@@ -136,6 +136,9 @@ def test_what_is_explained_replaces_nothing_of_another_run(learn, run, copy, tmp
     before = {o.name: o.read_bytes() for o in copy.iterdir()}
     for one in run,load_run(run),Learner(learn.dls, learn.model):
         with expect_fail(ValueError, contains='holds another run'): explain_run(one, k=1, mistakes=0, folder=copy)
+    interp = CAMInterpretation.from_learner(learn)
+    for write in interp.save,interp.report:
+        with expect_fail(ValueError, contains='holds another run'): write(copy, k=1)
     assert {o.name: o.read_bytes() for o in copy.iterdir()}==before
     explain_run(copy, k=1, mistakes=0, folder=copy.parent/'.'/'copy')
     changed = load_run(copy)
