@@ -202,6 +202,8 @@ def resnet_learner(
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
     if dls.device.type=='cpu': _keep_memory()
+    msg = 'the data does not say how many classes it has: give `model`, such as cifar_resnet18(10)'
+    if model is None and not is_whole(getattr(dls, 'c', None)): raise ValueError(msg)
     if model is None: model = cifar_resnet18(dls.c, dropout=r.dropout)
     usual = dict(loss_func=CrossEntropyLossFlat(), metrics=accuracy, lr=r.lr, splitter=_param_groups(r), opt_func=partial(_torch_opt, r))
     learn = _Learner(dls, model.to(dls.device), **usual | dict(path=_writable(dls)) | kwargs)
