@@ -87,7 +87,7 @@ class _Learner(Learner):
         "An error if there are no pictures, or if the training loader gives no batch, so that nothing would be learned"
         self.check_pictures()
         dl = self.dls.train
-        msg = f'the training loader gives no batch: {getattr(dl, "n", 0)} pictures in batches of {dl.bs}, the last one dropped'
+        msg = f'the training loader gives no batch: {getattr(dl, "n", 0)} pictures in batches of {getattr(dl, "bs", 0)}, the last one dropped'
         if getattr(dl, 'n', None) is not None and len(dl)==0: raise ValueError(f'{msg}; give a smaller `bs`')
     def check_pictures(self):
         "`FileNotFoundError` if the network came without its pictures"
@@ -194,10 +194,12 @@ def resnet_learner(
     **kwargs # More for `Learner`, such as `cbs` or `metrics`
 ) -> Learner: # With `recipe`, `precision` and `history`
     "A fastai `Learner` for small images: cross entropy, the recipe's optimiser and penalties, and the history of its training"
-    check_value('dls', dls, lambda o: hasattr(o, 'train') and hasattr(o, 'device'), '`DataLoaders`, such as `cifar_dls` makes')
+    check_value('dls', dls, lambda o: isinstance(o, DataLoaders), '`DataLoaders`, such as `cifar_dls` makes')
     check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), "an nn.Module, such as `create_model('resnet34', dls.c)`")
     check_args(allowed.flag, compile=compile)
-    if not isinstance(dls.device, torch.device): dls.device = as_device(dls.device)   # fastai takes a name, too
+    device = as_device(getattr(dls, 'device', None))   # fastai takes a name, too
+    if not hasattr(dls, 'device'): dls._device = device   # of torch's loaders, which can't be sent anywhere: their batches are
+    elif dls.device!=device: dls.device = device
     r = get_recipe(recipe)
     r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
     precision = pick_precision(precision, dls.device)
