@@ -121,6 +121,11 @@ def _text_for_path(dl):
     kind = first(tls[-1].types or []) if tls else None
     if isinstance(kind, type) and issubclass(kind, Path) and isinstance(dl.items[0], str): return dl.items[0]
 
+def _of_fastai(dl):
+    "The loader `dl`; one of fastai's that gives the same in order, if it is torch's own"
+    if not isinstance(dl, torch.utils.data.DataLoader): return dl
+    return DataLoader(dl.dataset, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
+
 def check_labels(
     dl, # A loader
     vocab=None # Names of the classes, where they are given: labels may be floats then, as 0. and 1. are
@@ -134,7 +139,7 @@ def check_labels(
     text = _text_for_path(dl)
     msg = f'the first picture is the text {short_repr(text)}, which fastai takes for a label: give pictures as `Path`s'
     if text: raise ValueError(msg)
-    b = dl.new(bs=1, num_workers=0).one_batch()
+    b = _of_fastai(dl).new(bs=1, num_workers=0).one_batch()
     msg = f'a batch is a {type(b).__name__}: expected a tuple of pictures and labels'
     if isinstance(b, Mapping): raise ValueError(msg)
     ys = b[getattr(dl, 'n_inp', None) or max(len(b)-1, 1):] if is_listy(b) else ()

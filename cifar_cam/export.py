@@ -22,7 +22,7 @@ from .recipe import versions
 from .run import *
 from .classes import *
 from .classes import _opening, _own_step
-from .interp import _decided
+from .interp import _decided, _in_order
 
 # %% ../nbs/23_export.ipynb #d64d34d3
 class _FromBytes(nn.Module):
@@ -43,7 +43,7 @@ _n = 100   # pictures that are compared
 
 def _pictures(learn):
     "Pictures of the validation set, spread over it: bytes, channels last, and as the model takes them"
-    dl = learn.dls.valid.new(shuffle=False, drop_last=False, num_workers=0)
+    dl = _in_order(learn, learn.dls.valid).new(num_workers=0)
     ids = np.linspace(0, len(dl.dataset)-1, min(_n, len(dl.dataset))).round().astype(int).tolist()
     with no_random():
         dl.before_iter()   # which tells the transforms that this is validation

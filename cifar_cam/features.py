@@ -33,7 +33,7 @@ from .trace import *
 from .cam import *
 from .cam import _device, _unfit
 from .interp import *
-from .interp import _at_once, _table
+from .interp import _at_once, _in_order, _table
 from .gallery import _done, _tile, _wrapped
 
 # %% ../nbs/19_features.ipynb #200ef72a
@@ -90,13 +90,6 @@ def _at_rest(model):
 def _as_taken(x, model): return x.detach().as_subclass(Tensor).to(_device(model)).float()
 
 # %% ../nbs/19_features.ipynb #015e5645
-def _plain(learn, dl):
-    "The loader `dl` of a learner, in order, whole and without augmentation"
-    if getattr(dl.dataset, 'split_idx', 1)==0:
-        images = dict(images=dl.images) if isinstance(dl, ArrayDL) else {}
-        dl = learn.dls.test_dl(dl.items, with_labels=True, **images)
-    return dl.new(shuffle=False, drop_last=False)
-
 def _told(dl, what):
     "The batches of `dl`, and how far they are"
     if IN_NOTEBOOK: return progress_bar(dl, leave=False)
@@ -146,8 +139,8 @@ def _distance(q, fs, scale, sizes):
 def _learned(learn, model, place):
     "Features and labels of the training pictures, and the distance of each validation picture to the nearest of them"
     with no_random():
-        fs,ys = _features(learn, model, place, _plain(learn, learn.dls.train), 'training')
-        q,_ = _features(learn, model, place, _plain(learn, learn.dls.valid), 'validation')
+        fs,ys = _features(learn, model, place, _in_order(learn, learn.dls.train), 'training')
+        q,_ = _features(learn, model, place, _in_order(learn, learn.dls.valid), 'validation')
     scale,sizes = _scaled(fs)
     dev = _device(model) if fs.nbytes<2**32 else fs.device
     known = _distance(*(o.to(dev) for o in (q,fs,scale,sizes))).cpu()
@@ -221,7 +214,7 @@ def _pictures_at(dl, ids):
 # %% ../nbs/19_features.ipynb #724cdb77
 def _sets(interp):
     "The loaders that may be searched, by name"
-    loaders = [_plain(interp.learn, o) for o in interp.learn.dls.loaders[:3]]
+    loaders = [_in_order(interp.learn, o) for o in interp.learn.dls.loaders[:3]]
     return dict(zip(('train','valid','test'), loaders)) | dict(own=interp.dl)
 
 def _check_to(interp, to):
@@ -380,7 +373,7 @@ def duplicates(self:CAMInterpretation,
     "Pictures of this set that are nearly the same as training pictures, and training pictures that are there twice with two labels"
     check_args((partial(is_number, most=1),'a number, 0 to 1'), least=least)
     check_args((partial(is_whole, most=100),'a whole number, 1 to 100'), k=k)
-    dl,train = self.dl,_plain(self.learn, self.learn.dls.train)
+    dl,train = self.dl,_in_order(self.learn, self.learn.dls.train)
     ys,names,b = _labels_of(train),list(file_names(train, self.learn.dls.path)),_small(train)
     pairs = _pairs(b, b, k+1, lambda i,j: ys[i]!=ys[j])
     pairs[:2] = pairs[:2].sort(0).values   # the first of two may have `k` others nearer than the second
@@ -465,7 +458,7 @@ def _out_of_fold(fs, ys, c, folds=5, seed=1):
 # %% ../nbs/19_features.ipynb #3cad78b2
 def _fold_table(learn, folds, k):
     "The training pictures of `learn` as a table whose part `k` is to validate; and which those are"
-    dl = _plain(learn, learn.dls.train)
+    dl = _in_order(learn, learn.dls.train)
     mine = (_parts(len(dl.items), folds, 1)==k).numpy()
     vocab = class_names(learn.dls.valid)
     labels = [vocab[i] for i in _labels_of(dl).tolist()]   # as they are: 10 comes after 9, and '10' after '1'
@@ -473,7 +466,7 @@ def _fold_table(learn, folds, k):
 
 def _check_folds(learn, folds, vocab):
     "`ValueError` for a class that some network could not learn"
-    ys = _labels_of(_plain(learn, learn.dls.train))
+    ys = _labels_of(_in_order(learn, learn.dls.train))
     parts = _parts(len(ys), folds, 1)
     lone = first(i for i in range(len(vocab)) if len(parts[ys==i].unique())<2)
     msg = lone is not None and (f'all training pictures of the class {short_repr(vocab[lone])} are in one of {folds} parts: '
@@ -572,7 +565,7 @@ def _judged(self:CAMInterpretation, of, votes, given=None):
         return t,ys.numpy(),probs.numpy().astype(float),voted
     fs,ys = self._searched('train', None, self._features_of([0]))
     probs = _out_of_fold(fs, ys, c) if given is None else _given(given, (len(fs),c))
-    names = list(file_names(_plain(self.learn, self.learn.dls.train), self.learn.dls.path))
+    names = list(file_names(_in_order(self.learn, self.learn.dls.train), self.learn.dls.path))
     losses = F.nll_loss(probs.clamp(min=1e-38).log(), ys, reduction='none')
     if votes: voted = _votes(fs, fs, ys, c, torch.arange(len(fs)))
     return _table(self.vocab, names, probs, ys, losses),ys.numpy(),probs.numpy().astype(float),voted

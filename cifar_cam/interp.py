@@ -22,7 +22,7 @@ from .models import *
 from .models import _a_weight
 from .checkpoint import _checksum
 from .classes import *
-from .classes import _check_same_classes
+from .classes import _check_same_classes, _of_fastai
 from .trace import *
 from .maps import *
 from .cam import *
@@ -71,10 +71,10 @@ class CAMInterpretation(ClassificationInterpretation):
 
 # %% ../nbs/17_interp.ipynb #c660d273
 def _in_order(learn, dl):
-    "`dl` with all pictures in their order, as they came; fastai's, if it is one of torch's own"
-    if isinstance(dl, torch.utils.data.DataLoader):
-        dl = DataLoader(dl.dataset, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
-    if getattr(dl.dataset, 'split_idx', 1)==0: dl = learn.dls.test_dl(dl.items, with_labels=True)
+    "The loader `dl` of a learner with all pictures in their order, as they came; fastai's, if it is one of torch's own"
+    dl = _of_fastai(dl)
+    images = {k: o for k,o in vars(dl).items() if k=='images'}   # of the array cache
+    if getattr(dl.dataset, 'split_idx', 1)==0: dl = learn.dls.test_dl(dl.items, with_labels=True, **images)
     return dl.new(shuffle=False, drop_last=False)
 
 # %% ../nbs/17_interp.ipynb #022d6143

@@ -87,8 +87,9 @@ class _Learner(Learner):
         "An error if there are no pictures, or if the training loader gives no batch, so that nothing would be learned"
         self.check_pictures()
         dl = self.dls.train
-        msg = f'the training loader gives no batch: {getattr(dl, "n", 0)} pictures in batches of {getattr(dl, "bs", 0)}, the last one dropped'
-        if getattr(dl, 'n', None) is not None and len(dl)==0: raise ValueError(f'{msg}; give a smaller `bs`')
+        n,bs = getattr(dl, 'n', None),getattr(dl, 'bs', None)   # which torch's loaders don't have
+        msg = f'the training loader gives no batch: {n} pictures in batches of {bs}, the last one dropped; give a smaller `bs`'
+        if n is not None and len(dl)==0: raise ValueError(msg)
     def check_pictures(self):
         "`FileNotFoundError` if the network came without its pictures"
         why = getattr(getattr(self.dls.train, 'dataset', None), 'no_pictures', '')

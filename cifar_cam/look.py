@@ -26,9 +26,9 @@ from .maps import *
 from .cam import *
 from .cam import _check_method
 from .interp import *
-from .interp import _at_once, _check_logits, _joined
+from .interp import _at_once, _check_logits, _in_order, _joined
 from .gallery import _done, _tile, _wrapped
-from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place_for, _plain, _run_once
+from .features import _as_taken, _at_rest, _distance, _learned_once, _nearest, _pictures_at, _place_for, _run_once
 
 # %% ../nbs/21_look.ipynb #fbe0f5a3
 @dataclass(repr=False, eq=False)
@@ -210,7 +210,7 @@ def _neighbours_of(learn, x, k, vocab, output=None):
         q = torch.cat([_run_once(model, place, o)[1] for o in x.split(_at_once(x.shape[-2:]))])
         own = _learned_once(learn, model, place, q.shape[1])
     sims,ids = _nearest(q, own['features'], k)
-    dl = _plain(learn, learn.dls.train)
+    dl = _in_order(learn, learn.dls.train)
     names,ys,(n,k) = file_names(dl, learn.dls.path),own['labels'].tolist(),ids.shape
     idx = ids.flatten().tolist()
     nearest = pd.DataFrame(dict(picture=np.repeat(range(n), k), rank=np.tile(range(1, k+1), n), index=idx,

@@ -33,12 +33,11 @@ from .trace import *
 from .maps import *
 from .cam import *
 from .interp import *
-from .interp import _at_once
+from .interp import _at_once, _in_order
 from .report import *
 from .report import _check_saved, _evidence, _finite, _gallery_json, _render, _scripts
 from .report import _said_of_maps, _Strips, _styles, _uri, _webp
 from .features import *
-from .features import _plain
 from .look import *
 
 # %% ../nbs/24_page.ipynb #5aa60f77
@@ -393,7 +392,7 @@ def doubts(self:_Desk, name):
     "Which labels of a set are doubtful, and what is said of it; those of the training set by what did not see them"
     s = self.sets[name]
     of = 'train' if s.dl is self.learn.dls.train else 'own'
-    interp = CAMInterpretation(self.other, _plain(self.other, s.dl), s.losses, None, s.preds, s.targs)
+    interp = CAMInterpretation(self.other, _in_order(self.other, s.dl), s.losses, None, s.preds, s.targs)
     with self.looking: t = interp.label_issues(of)
     return dict(idxs=t.idx.tolist(), said=f'{name}: {t.attrs["said"]}')
 

@@ -32,7 +32,7 @@ from .cam import *
 from .faith import centred_blob
 from .faith import _checked, _probs, _road
 from .interp import *
-from .interp import _at_once, _where
+from .interp import _at_once, _in_order, _where
 from .gallery import *
 from .features import *
 
@@ -484,7 +484,7 @@ def _check_class(target, vocab):
 def _one_input(learn, size):
     "A picture as the model takes it, and random numbers as they were"
     if not isinstance(learn, Learner): return torch.zeros(1, 3, size, size)
-    with no_random(): return learn.dls.valid.new(shuffle=False, bs=1, num_workers=0).one_batch()[0]
+    with no_random(): return _in_order(learn, learn.dls.valid).new(bs=1, num_workers=0).one_batch()[0]
 
 def check_explain(
     learn=None, # A `Learner`, or a model that takes pictures of `size`; None: what needs neither is checked
@@ -501,7 +501,7 @@ def check_explain(
     msg = f'mistakes is {short_repr(mistakes)}: give 1 to 2000, or 0 for no report'
     if mistakes is not None and not is_whole(mistakes, 0, 2000): raise ValueError(msg)
     _check_method(method, target)
-    if isinstance(learn, Learner): _check_class(target, learn.dls.vocab)
+    if isinstance(learn, Learner): _check_class(target, class_names(learn.dls.valid))
     if learn is not None and layers: _check_layers(learn, _one_input(learn, size), layers, method)
 
 # %% ../nbs/20_report.ipynb #b8027e4d

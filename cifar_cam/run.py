@@ -51,10 +51,14 @@ def _same(k, a, b):
     if k=='stats' and a and b: return np.shape(a)==np.shape(b) and np.allclose(a, b, atol=1e-3)
     return a==b
 
+def _vocab(dls):
+    "The names of the classes, fastai's or torchvision's; none, if the data does not say"
+    return list(map(str, getattr(dls, 'vocab', getattr(dls.train.dataset, 'classes', ()))))
+
 def _about(learn):
     "What is needed to use the weights of `learn`"
     model,src,stats = get_model(learn.model),getattr(learn.dls, 'source', {}),_colour_stats(learn.dls.train)
-    arch,vocab = _arch(model) or dict(name=type(model).__name__),list(map(str, getattr(learn.dls, 'vocab', ())))
+    arch,vocab = _arch(model) or dict(name=type(model).__name__),_vocab(learn.dls)
     if not allowed.stats[0](stats) or _same('stats', stats, src.get('stats')): stats = src.get('stats')
     return dict(arch=arch, vocab=vocab, stats=stats, size=src.get('size'))
 
@@ -244,7 +248,7 @@ def _run_model(about, sd, config, folder):
     arch_name(name)   # what is not there is another thing than what is damaged
     n,k = arch.get('n_out'),len(config['vocab'])
     msg = f'the network in {fn} has {n} outputs, and the run has {k} classes: restore the file, or give the network as `model=`'
-    if is_whole(n) and n!=k and (n,k)!=(1,2): raise ValueError(msg)
+    if k and is_whole(n) and n!=k and (n,k)!=(1,2): raise ValueError(msg)   # data of torch's may not say what its classes are
     with _reading(fn, ValueError, RuntimeError), no_random(): return _sized(arch, sd)
 
 # %% ../nbs/10_run.ipynb #dd91176a
@@ -341,8 +345,7 @@ def _run_dls(config, folder):
 # %% ../nbs/10_run.ipynb #c6dbf9e6
 def _its(dls):
     "Classes, statistics and size of the pictures of `dls`"
-    vocab,size = list(map(str, getattr(dls, 'vocab', ()))),getattr(dls, 'source', {}).get('size')
-    return dict(vocab=vocab, stats=_colour_stats(dls.valid), size=size)
+    return dict(vocab=_vocab(dls), stats=_colour_stats(dls.valid), size=getattr(dls, 'source', {}).get('size'))
 
 def _check_same(dls, config, about, folder):
     "`ValueError` if the classes, size or statistics of `dls` are not those that the model was trained with"
@@ -420,7 +423,7 @@ def load_run(
 ) -> Learner: # With the run's weights and history; on fastai's default device
     "The learner that `save_run` kept"
     check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), 'an nn.Module, or None')
-    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid') and hasattr(o, 'device'), "`DataLoaders` of fastai's, or None")
+    check_value('dls', dls, lambda o: o is None or isinstance(o, DataLoaders), "`DataLoaders` of fastai's, or None")
     check_value('loss_func', loss_func, lambda o: o is None or callable(o), 'a loss function, or None')
     config,folder = run_config(folder),at_home(folder)
     sd,about = _read_weights(folder/'model.safetensors')
@@ -431,7 +434,8 @@ def load_run(
     _check_same(dls, config, about, folder)
     with _reading(folder/'config.json', ValueError): r,fits = Recipe(**config.get('recipe') or {}),_run_fits(config)
     with _reading(folder/'config.json'): loss_func = loss_func or _run_loss(fits, folder)
-    learn = resnet_learner(dls, model, r, ifnone(precision, _run_precision(config, dls.device, folder)), loss_func=loss_func)
+    precision = precision or _run_precision(config, getattr(dls, 'device', None), folder)
+    learn = resnet_learner(dls, model, r, precision, loss_func=loss_func)
     h = learn.history
     h.epochs,h.batches,h.fits = *rows,fits
     h.weights,learn.config,learn.run_path = _checksum(model),config,folder

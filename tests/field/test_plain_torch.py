@@ -1,8 +1,8 @@
 "Data sets of torch alone, which know neither names of classes nor files"
-import numpy as np, pytest
+import json, numpy as np, pytest
 from fastai.vision.all import CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
 from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset
-from cifar_cam.all import CAMInterpretation
+from cifar_cam.all import CAMInterpretation, cifar_resnet18, explain_run, load_run, resnet_learner
 from people import Net, pairs, picture
 
 LABELS = [0,1,2]*4
@@ -82,3 +82,38 @@ def test_one_data_set():
     with pytest.raises(ValueError, match='has 1 data sets, and none is number 1: give `dl=`'):
         CAMInterpretation.from_learner(learn, vocab=NAMES)
     assert len(CAMInterpretation.from_learner(learn, dl=TorchDL(pairs(LABELS), 4), vocab=NAMES).table)==12
+
+def trained(*loaders):
+    torch.manual_seed(1)
+    learn = resnet_learner(DataLoaders(*loaders), cifar_resnet18(3, 4), 'step20', precision='fp32')
+    with learn.no_bar(), learn.no_logging(): learn.fit_recipe(2)
+    return learn
+
+def test_trained_explained_and_kept(folder, tmp_path):
+    "Loaders of torch's go the whole way, but for what they don't say"
+    from torchvision import transforms as T
+    from torchvision.datasets import ImageFolder
+    data = ImageFolder(folder, T.ToTensor())
+    dls = TorchDL(data, 2, shuffle=True),TorchDL(data, 3)
+    learn = trained(*dls)
+    with torch.no_grad(): right = sum((learn.model.eval()(x).argmax(1)==y).sum().item() for x,y in dls[1])
+    assert learn.history.epochs[-1]['valid_acc']==pytest.approx(right/6)
+    run = learn.save_run(tmp_path/'run')
+    interp = explain_run(learn, k=2, mistakes=3)
+    assert json.loads((run/'metrics.json').read_text())['accuracy']==pytest.approx(right/6)
+    assert list(interp.vocab)==json.loads((run/'config.json').read_text())['vocab']==NAMES
+    assert len(interp.similar([0], k=2))==2
+    again = CAMInterpretation.from_learner(load_run(run, dls=DataLoaders(*dls)))
+    np.testing.assert_array_equal(again.preds, interp.preds)
+    for ask,words in ((lambda: load_run(run), 'give them to `load_run`'), (lambda: learn.look(folder/'cat'/'0.png'), 'how a picture is read'),
+                      (lambda: learn.export_onnx(tmp_path/'a.onnx'), 'only bytes')):
+        with pytest.raises(ValueError, match=words): ask()
+
+def test_kept_without_names(tmp_path):
+    "A run of data that does not say what its classes are is there again where its data is given"
+    dls = TorchDL(pairs(LABELS), 4),TorchDL(pairs(LABELS), 4)
+    learn = trained(*dls)
+    again = load_run(learn.save_run(tmp_path/'run'), dls=DataLoaders(*dls))
+    first,second = [CAMInterpretation.from_learner(o, vocab=NAMES).preds for o in (learn,again)]
+    np.testing.assert_array_equal(first, second)
+    with pytest.raises(ValueError, match='how many classes it has: give `model`'): resnet_learner(DataLoaders(*dls))
