@@ -10,10 +10,9 @@ __all__ = ['ProbeCallback']
 # %% ../nbs/18_gallery.ipynb #d4800da9
 import json, textwrap
 import matplotlib as mpl, sklearn.metrics as skm
-from .choices import check_beside, file_name
+from .choices import check_beside, file_name, so_many
 from .imports import *
 from .files import *
-from .files import _so_many
 from .models import *
 from .classes import *
 from .trace import *
@@ -146,7 +145,7 @@ def _nothing(words, figsize=(6,1.5)):
     return _done(fig)
 
 @patch
-def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {_so_many(len(self.table), "picture")}')
+def _no_mistakes(self:CAMInterpretation): return _nothing(f'no mistakes among {so_many(len(self.table), "picture")}')
 
 @patch
 def plot_misclassified(self:CAMInterpretation,
@@ -334,8 +333,8 @@ def save(self:CAMInterpretation,
 ) -> Path: # The run folder
     "Write predictions.csv (names by `as_cell`), metrics.json (but not of changed pictures), misclassified.png and cams.png"
     check_args(allowed.whole, k=k)
-    (its,whole),folder = self._of_set(),at_home(folder)
-    check_beside(folder, vars(self.learn).get('run_path'))
+    check_beside(folder := at_home(folder), vars(self.learn).get('run_path'))
+    its,whole = self._of_set()
     msg = f'{folder} is a run folder, and these pictures are not all that it is measured on, but {its}: give another folder'
     if (folder/'config.json').exists() and not (whole and its in ('valid','test')): raise ValueError(msg)
     stay = self._metrics_stay(folder)

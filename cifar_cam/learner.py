@@ -86,8 +86,7 @@ class _Learner(Learner):
     def check_batches(self):
         "An error if there are no pictures, or if the training loader gives no batch, so that nothing would be learned"
         self.check_pictures()
-        dl = self.dls.train
-        n,bs = getattr(dl, 'n', None),getattr(dl, 'bs', None)   # which torch's loaders don't have
+        dl,n,bs = self.dls.train,*(getattr(self.dls.train, o, None) for o in ('n','bs'))   # torch's loaders have neither
         msg = f'the training loader gives no batch: {n} pictures in batches of {bs}, the last one dropped; give a smaller `bs`'
         if n is not None and len(dl)==0: raise ValueError(msg)
     def check_pictures(self):

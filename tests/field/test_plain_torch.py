@@ -1,5 +1,6 @@
 "Data sets of torch alone, which know neither names of classes nor files"
-import json, numpy as np, pytest
+import json
+import numpy as np, pytest
 from fastai.vision.all import CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
 from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset
 from cifar_cam.all import CAMInterpretation, cifar_resnet18, explain_run, load_run, resnet_learner
@@ -105,8 +106,8 @@ def test_trained_explained_and_kept(folder, tmp_path):
     assert len(interp.similar([0], k=2))==2
     again = CAMInterpretation.from_learner(load_run(run, dls=DataLoaders(*dls)))
     np.testing.assert_array_equal(again.preds, interp.preds)
-    for ask,words in ((lambda: load_run(run), 'give them to `load_run`'), (lambda: learn.look(folder/'cat'/'0.png'), 'how a picture is read'),
-                      (lambda: learn.export_onnx(tmp_path/'a.onnx'), 'only bytes')):
+    for ask,words in ((lambda: load_run(run), 'give them to `load_run`'), (lambda: learn.export_onnx(tmp_path/'a.onnx'), 'only bytes'),
+                      (lambda: learn.look(folder/'cat'/'0.png'), 'how a picture is read')):
         with pytest.raises(ValueError, match=words): ask()
 
 def test_kept_without_names(tmp_path):
