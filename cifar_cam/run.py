@@ -52,8 +52,10 @@ def _same(k, a, b):
     return a==b
 
 def _vocab(dls):
-    "The names of the classes, fastai's or torchvision's; none, if the data does not say"
-    return list(map(str, getattr(dls, 'vocab', getattr(dls.train.dataset, 'classes', ()))))
+    "The names of the classes, fastai's or torchvision's, of a part, too; none, if the data does not say"
+    ds = dls.train.dataset
+    while not hasattr(ds, 'classes') and hasattr(ds, 'dataset'): ds = ds.dataset
+    return list(map(str, getattr(dls, 'vocab', getattr(ds, 'classes', ()))))
 
 def _about(learn):
     "What is needed to use the weights of `learn`"
