@@ -2,10 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/recipes.py [--n-train 8000] [--epochs 8] [--seeds 3] [--width 16] [--at-once 2] [--out FILE]
     OMP_NUM_THREADS=1 python benchmarks/recipes.py --what more --epochs 20 --n-train 10000 --n-valid 5000 --seeds 2 --out FILE
+    OMP_NUM_THREADS=1 python benchmarks/recipes.py --what rates --epochs 20 --n-train 45000 --n-valid 5000 --seeds 1 --out FILE
 
 Several seeds each. Accuracy is measured on training pictures that are held out, so that nothing is chosen on the test set. A seed
 decides first weights, order and augmentation; the pictures are the same. Seconds are those of the processor. The file is written
-after each run and taken up again, so that it can be interrupted. The second line asks what `step20` could have besides.
+after each run and taken up again, so that it can be interrupted. The second line asks what `step20` could have besides, the third
+about its rates, which few pictures would have too high.
 """
 import json, statistics, tempfile, time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -44,6 +46,12 @@ more = dict(step20={
     'halved eight times': halved,
     'halved, and the rest': halved|rest,
     'halved, the rest, lr .2': halved|rest|dict(lr=.2)})
+rates = dict(step20={   # which depend on how many steps there are, so that they are asked of all pictures
+    'lr .03': dict(lr=.03),
+    'lr .03, batch 64': dict(lr=.03, bs=64),
+    'lr .05, halved eight times': halved|dict(lr=.05),
+    'lr .03, batch 64, halved, and the rest': halved|rest|dict(lr=.03, bs=64),
+    'lr .05, batch 64, halved, and the rest': halved|rest|dict(lr=.05, bs=64)})
 
 def held_out(path, n_train, n_valid, dest):
     "A folder `dest` of links to training pictures of `path`: `n_train` to learn from, `n_valid` others to measure on"
@@ -65,8 +73,8 @@ def short(r, epochs):
 def runs(epochs, what):
     "The recipes to run, by name: whole, and with what is changed in them"
     from cifar_cam.all import recipe
-    changes = dict(whole={}, parts=parts, more=more)[what]
-    jobs = {o: short(recipe(o), epochs) for o in (changes if what=='more' else whole)}
+    changes = dict(whole={}, parts=parts, more=more, rates=rates)[what]
+    jobs = {o: short(recipe(o), epochs) for o in (changes if what in ('more','rates') else whole)}
     return jobs | {f'{k}: {name}': replace(jobs[k], **change) for k,ps in changes.items() for name,change in ps.items()}
 
 def run(r, path, width, seed):
@@ -88,7 +96,7 @@ def main(
     epochs:int=8, # Of each run; a tuple of step sizes shrinks with it
     seeds:int=3, # Runs of each
     width:int=16, # Channels of the network's first stage
-    what:str='parts', # 'whole': the recipes alone; 'parts': without each of their parts, too; 'more': what `step20` could have
+    what:str='parts', # 'whole': the recipes alone; 'parts': without each of their parts, too; 'more', 'rates': what `step20` could have
     at_once:int=1, # Runs side by side, a process each
     out:str='recipes.json' # JSON file
 ):
