@@ -9,6 +9,7 @@ __all__ = ['contrast', 'check_targets', 'cam_methods', 'cam_class', 'cam', 'cam_
 
 # %% ../nbs/15_cam.ipynb #b8170024
 import math, warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -25,7 +26,7 @@ from .progress import watched
 from .docs import document
 from .files import *
 from .models import *
-from .models import _check_weights, _copied, _name_of
+from .models import _check_weights, _copied, _name_of, _unfit
 from .classes import class_index, read_pictures
 from .trace import *
 from .trace import _trace_of, _traces
@@ -327,9 +328,15 @@ def forward(self:_OnePass, x, targets, eigen_smooth=False):
 
 # %% ../nbs/15_cam.ipynb #cd5ec15a
 class _Whole:
-    "grad-cam's FullGrad, with the map before it is scaled"
-    one = False
-    def __init__(self, model, layers, grids, changed): super().__init__(model, [])
+    "grad-cam's FullGrad, with the map before it is scaled, and with layers of all classes that do what those of torch do"
+    one,left = False,''
+    def __init__(self, model, layers, grids, changed):
+        its = list(filter(_adds_bias, model.modules()))
+        BaseCAM.__init__(self, model, its, None, compute_input_gradient=True)
+        self.bias_data = [self.get_bias_data(m).cpu().numpy() for m in its]
+    def get_bias_data(self, m):
+        if isinstance(m, torch.nn.Conv2d): return m.bias.detach()
+        return (m.bias-m.running_mean*m.weight/torch.sqrt(m.running_var+m.eps)).detach()
     def aggregate_multi_layers(self, maps): return maps.sum(1)
     def forward(self, x, targets, eigen_smooth=False):
         with torch.no_grad(): logits = self.model(x)
@@ -347,6 +354,10 @@ class _Whole:
         if odd: raise ValueError(f'fullgrad adds what each bias contributes, and the layer {odd.name!r} {why}: choose another method')
         used = {r.end: b for r,b in zip(rs, self.bias_data) if r and r.arrives}
         self.bias_data = [used[k] for k in sorted(used)]
+        others = Counter(type(m).__name__ for m,k in names.items() if m not in self.target_layers and _reaches(m, t.ran.get(k)))
+        its = ', '.join(f'{n} {k}' for k,n in others.items())
+        if its: self.left = f'without the biases of {its}'
+        if its: warnings.warn(f'fullgrad adds the biases of convolutions and BatchNorm: those of {its} are left out', stacklevel=3)
 
 def _engine(cls):
     "The class of grad-cam's that makes the maps of a method, with the step around it replaced"
@@ -354,6 +365,19 @@ def _engine(cls):
     finer = issubclass(cls, pgc.FinerCAM)
     base = pgc.GradCAM if finer else cls
     return type('OnePass', (_OnePass,_adapted(base)), dict(finer=finer, plain=base.get_cam_image is BaseCAM.get_cam_image))
+
+# %% ../nbs/15_cam.ipynb #825b5f33
+_forwards = torch.nn.Conv2d.forward,torch.nn.BatchNorm2d.forward,torch.nn.SyncBatchNorm.forward
+
+def _adds_bias(m):
+    "Is `m` a convolution or a BatchNorm, of a class of one's own, too, that adds a bias as torch's do?"
+    conv,norm = isinstance(m, torch.nn.Conv2d),isinstance(m, (torch.nn.BatchNorm2d,torch.nn.SyncBatchNorm))
+    ours = (conv or norm and m.running_mean is not None) and m.bias is not None
+    return ours and type(m).forward in _forwards and 'forward' not in vars(m)
+
+def _reaches(m, r):
+    "Has the module `m`, of the record `r` in a trace, a bias in many places, whose gradient arrives?"
+    return bool(r and r.arrives and len(r.shape or ())>2 and any(k.endswith('bias') for k,_ in m.named_parameters(recurse=False)))
 
 # %% ../nbs/15_cam.ipynb #945aef4e
 def _one_version(engine, version, x, ts, eigen_smooth):
@@ -525,12 +549,6 @@ def _as_input(x, device):
     x = x.detach().as_subclass(torch.Tensor).to(device, torch.float32)
     return x.clone() if x.is_inference() else x
 
-def _unfit(model):
-    "Whether gradients underflow in a model, or can't be taken: half precision, or made under `inference_mode`"
-    ps = [o for o in model.parameters() if not torch.nn.parameter.is_lazy(o)]
-    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in ps)
-    return half or any(o.is_inference() for o in (*ps, *model.buffers()))
-
 @contextmanager
 def _ready(model, layers, output):
     "Model and layers for the length of the block, with gradients on, in float32, giving logits, and as it was afterwards"
@@ -647,7 +665,7 @@ def cam(
         masked = max(_channels(t, found, grids)) if issubclass(cls, pgc.ScoreCAM) else 1   # pictures at once
         maps,floors,ts,logits = _in_slices(engine, x, targets, _slice_size(x, masked, _held(t)), t, given, aug_smooth, eigen_smooth)
     if targets is None and t.one: _check_kind(t, logits, output)   # which class is predicted hangs on it
-    note = _note(t, logits)
+    note = ', '.join(filter(None, (_note(t, logits), engine.left if whole else '')))
     if engine.uses_gradients and _target_of(cls)!='none': note += _leave_out(maps, _too_sure(t, logits, ts, maps), t.kind)
     options = dict(reshape=reshape, output=output, aug_smooth=aug_smooth, eigen_smooth=eigen_smooth)
     return CamMaps(maps, ts, logits, tuple(x.shape[-2:]), cls, options, vocab, _target_of(cls), floors, note)

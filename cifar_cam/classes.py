@@ -18,7 +18,7 @@ from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
 from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
-from .data import _norms, _paths_of, _to_path
+from .data import _norms, _of_fastai, _paths_of, _to_path
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -121,10 +121,15 @@ def _text_for_path(dl):
     kind = first(tls[-1].types or []) if tls else None
     if isinstance(kind, type) and issubclass(kind, Path) and isinstance(dl.items[0], str): return dl.items[0]
 
-def _of_fastai(dl):
-    "The loader `dl`; one of fastai's that gives the same in order, if it is torch's own"
-    if not isinstance(dl, torch.utils.data.DataLoader): return dl
-    return DataLoader(dl.dataset, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
+def _check_still(dl):
+    "`ValueError` if pictures are other ones each time that they are read: looked at in some, spread over the data"
+    ids = np.linspace(0, len(dl.dataset)-1, min(16, len(dl.dataset))).round().astype(int).tolist()
+    def read(seed):
+        with no_random(seed): return [b[0] for b in dl.new(shuffle=False, drop_last=False, bs=1, num_workers=0, get_idxs=lambda: ids)]
+    msg = ('the pictures are other ones each time that they are read, as by a random transform in the data set, so that maps would lie '
+           'on other pictures than they are of: give data without it, as by `dl=`')
+    def same(a, b): return not isinstance(a, Tensor) or a.shape==b.shape and torch.allclose(a.float(), b.float(), atol=1e-3, equal_nan=True)
+    if not all(map(same, read(1), read(2))): raise ValueError(msg)
 
 def check_labels(
     dl, # A loader

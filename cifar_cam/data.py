@@ -119,6 +119,28 @@ def _paths_of(dl, items):
     fs,_ = _to_path(dl, at[0])
     return [compose(*fs)(at[i]) for i in range(len(items))] if fs else range(len(items))
 
+# %% ../nbs/04_data.ipynb #d20afcbe
+def _drawn(dl):
+    "Indices of the pictures that a loader of torch's takes, in their order; None: all; `ValueError` if they are others each time"
+    t = torch.utils.data
+    batches = type(dl.batch_sampler) not in (t.BatchSampler,type(None))
+    by = dl.batch_sampler if batches else dl.sampler
+    if not hasattr(dl.dataset, '__len__') or type(by) in (t.SequentialSampler,t.RandomSampler): return
+    if type(by) is t.WeightedRandomSampler: return by.weights.nonzero().flatten().tolist()
+    def read(seed):
+        with no_random(seed): ids = L(by)
+        return sorted(set(ids.concat() if batches else ids))
+    res,msg = read(1),f'the {type(by).__name__} of a loader takes other pictures each time: give a loader that takes the same'
+    if res!=read(2): raise ValueError(msg)
+    return res if len(res)<len(dl.dataset) else None
+
+def _of_fastai(dl):
+    "The loader `dl`; one of fastai's of the same pictures in order, if it is torch's own"
+    if not isinstance(dl, torch.utils.data.DataLoader): return dl
+    ids = _drawn(dl)
+    data = dl.dataset if ids is None else torch.utils.data.Subset(dl.dataset, ids)
+    return DataLoader(data, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
+
 # %% ../nbs/04_data.ipynb #69c0577b
 def _read_into(res, files, size, resize='crop'):
     "Read `files` into the array `res`, in threads; of how many bits each is, if it is a grey picture of 12 or 16, else 0"

@@ -72,9 +72,9 @@ def _checked_kind(t, out, output):
 
 def _probs(model, x, targets, bs=256, output=None):
     "The probability of each picture's target"
-    p = _a_weight(model)
-    def one(o): return model(torch.cat([o,o]))[:1] if len(o)==1 else model(o)   # `squeeze` may drop the axis of a single picture
     with traced(model, x, output) as t, torch.no_grad():
+        p = _a_weight(t.model)
+        def one(o): return t.model(torch.cat([o,o]))[:1] if len(o)==1 else t.model(o)   # `squeeze` may drop the axis of a single picture
         out = torch.cat([one(o.to(p.device, p.dtype, copy=True)).float().cpu() for o in x.split(bs)])
     return _as_probs(out, _checked_kind(t, out, output), t.one)[range(len(x)), check_targets(targets, len(x), out.shape[1])].numpy()
 
@@ -254,10 +254,14 @@ def focus(
 
 # %% ../nbs/16_faith.ipynb #c7b5375d
 def _redraw(m):
-    "Initialise the module's own weights again, by its own rule where it has one"
-    rule = getattr(m, 'reset_parameters', getattr(m, '_reset_parameters', None))
-    if rule: return rule()
-    for p in m.parameters(recurse=False): nn.init.normal_(p, std=.02)
+    "Initialise the module's own weights again, by its own rule where it has one; in another order, where that does not reach them"
+    rule,its = getattr(m, 'reset_parameters', getattr(m, '_reset_parameters', None)),list(m.parameters(recurse=False))
+    before = [o.detach().clone() for o in its]
+    if rule: rule()
+    for p,old in zip(its, before):   # which a pruned or normalised layer makes its weights of
+        if not torch.equal(p, old): continue
+        if p.numel()>1 and (p!=p.flatten()[0]).any(): p.data = p.detach().flatten()[torch.randperm(p.numel())].view_as(p)
+        elif not rule: nn.init.normal_(p, std=.02)
 
 def _weighted(net, x=None):
     "Names and modules that have weights of their own, with the stage that each belongs to"
@@ -265,7 +269,7 @@ def _weighted(net, x=None):
     except ValueError: names = []
     stage = lambda k: first(n for n in names if k==n or k.startswith(n+'.')) or k
     has = lambda m: hasattr(m, 'reset_parameters') or list(m.parameters(recurse=False))
-    return [(stage(k),m) for k,m in net.named_modules() if has(m)]
+    return [(stage(k.partition('.parametrizations.')[0]),m) for k,m in net.named_modules() if has(m)]
 
 def _corr(a, b): return np.nan if np.ptp(a)==0 or np.ptp(b)==0 else spearmanr(a.ravel(), b.ravel()).statistic
 
@@ -478,16 +482,15 @@ def _bias(model, n_out):
 
 def _reweighted(model, x, layer, w):
     "Logits when each cell of a layer counts `w` times"
-    p = _a_weight(model)
-    module = find_layers(model, layer)[layer]
     with torch.no_grad(), traced(model, x) as t:
-        grid = t.grid(first(k for k,m in model.named_modules() if m is module))
+        p,module = _a_weight(t.model),find_layers(t.model, layer)[layer]
+        grid = t.grid(first(k for k,m in t.model.named_modules() if m is module))
         def scale(module, inp, out):
             out = out.clone()
             grid(out).mul_(torch.from_numpy(w).to(out))   # a view
             return out
         hook = module.register_forward_hook(scale)
-        try: return model(x.to(p.device, p.dtype)).float().cpu().numpy()
+        try: return t.model(x.to(p.device, p.dtype)).float().cpu().numpy()
         finally: hook.remove()
 
 # %% ../nbs/16_faith.ipynb #63b790d7

@@ -10,7 +10,6 @@ __all__ = ['label_quality', 'cross_validate', 'read_humans']
 # %% ../nbs/19_features.ipynb #6089cf38
 import hashlib, itertools, json
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from weakref import WeakKeyDictionary
 from filelock import FileLock, Timeout
 from safetensors import safe_open
@@ -29,9 +28,11 @@ from .run import *
 from .layouts import _csv_rows
 from .labels import *
 from .classes import *
+from .classes import _check_still
 from .trace import *
 from .cam import *
-from .cam import _device, _unfit
+from .models import _copied, _unfit
+from .cam import _device
 from .interp import *
 from .interp import _at_once, _in_order, _table
 from .gallery import _done, _tile, _wrapped
@@ -84,7 +85,7 @@ def _at_rest(model):
     model = unwrap(model)
     full = torch.autocast(_device(model).type, enabled=False)
     with torch.inference_mode(False), torch.no_grad(), full:
-        if _unfit(model): model = deepcopy(model).float()
+        if _unfit(model): model = _copied(model).float()
         with untouched(model): yield model
 
 def _as_taken(x, model): return x.detach().as_subclass(Tensor).to(_device(model)).float()
@@ -99,6 +100,7 @@ def _told(dl, what):
 def _features(learn, model, place, dl, what):
     "Features of all pictures of `dl`, and their labels"
     fs,ys = [],[]
+    _check_still(dl)
     for x,y,*_ in _told(dl, f'features of {what} pictures') if hasattr(learn, 'progress') else dl:
         fs.append(_run_once(model, place, _as_taken(x, model))[1])
         ys.append(y.flatten().cpu().as_subclass(Tensor).long())

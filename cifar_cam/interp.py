@@ -22,7 +22,8 @@ from .models import *
 from .models import _a_weight
 from .checkpoint import _checksum
 from .classes import *
-from .classes import _check_same_classes, _of_fastai
+from .data import _of_fastai
+from .classes import _check_same_classes, _check_still
 from .trace import *
 from .maps import *
 from .cam import *
@@ -78,6 +79,12 @@ def _in_order(learn, dl):
     return dl.new(shuffle=False, drop_last=False)
 
 # %% ../nbs/17_interp.ipynb #022d6143
+def _number_of(learn, dl):
+    "Which of a learner's loaders `dl` is, or has the data of; None, if it is none"
+    loaders,data = list(learn.dls.loaders),_of_fastai(dl).dataset
+    its = [i for i,o in enumerate(loaders) if o is dl]
+    return first(its or [i for i,o in enumerate(loaders) if _of_fastai(o).dataset is data])
+
 class _CountBatches(Callback):
     "Say how far a pass is, where it is told"
     order = 61
@@ -159,9 +166,10 @@ def from_learner(cls:CAMInterpretation,
     n,ds_idx = len(learn.dls.loaders),ifnone(ds_idx, 2 if _three_sets(learn) else 1)
     msg = f'the learner has {n} data sets, and none is number {short_repr(ds_idx)}: give `dl=`'
     if dl is None and not is_whole(ds_idx, -n, n-1): raise ValueError(msg)
-    at = ds_idx%n if dl is None else first(i for i,o in enumerate(learn.dls.loaders) if o.dataset is dl.dataset)
+    at = ds_idx%n if dl is None else _number_of(learn, dl)
     dl = _in_order(learn, learn.dls[ds_idx] if dl is None else dl)
     check_labels(dl, vocab)
+    _check_still(dl)
     names = class_names(dl, vocab)
     _check_same_classes(dl, learn.dls.loaders[0], None if vocab is None else names)
     preds,targs,losses = _pass(learn, dl, act, names, output)
@@ -194,11 +202,11 @@ def _of_set(self:CAMInterpretation):
     "The set of the run that the pictures are of: 'train', 'valid', 'test' or 'other'; and are they all of it?"
     loaders,at,files = self.learn.dls.loaders,self.set_idx,set(self.table.file)
     if not _has_its_data(self.learn): return 'other',False
-    if at is None: at = first(i for i,o in enumerate(loaders) if o.dataset is self.dl.dataset)
+    if at is None: at = _number_of(self.learn, self.dl)
     sets = dict(zip(('train','valid','test'), loaders))
     if at is not None: return list(sets)[at] if at<len(sets) else 'other',True
     for name,o in sets.items() if _are_files(self.table.file) else ():
-        theirs = set(file_names(o, self.learn.dls.path)) if hasattr(o.dataset, '__len__') else set()
+        theirs = set(file_names(_of_fastai(o), self.learn.dls.path)) if hasattr(o.dataset, '__len__') else set()
         if files<=theirs: return name,files==theirs
     return 'other',False
 
@@ -393,13 +401,32 @@ def _joined(parts):
     res.maps = {k: np.concatenate(every('maps').map(lambda o: o.pop(k))) for k in res.layers}   # a layer at a time: no second copy of all
     return res
 
+# %% ../nbs/17_interp.ipynb #66fc41c7
+def _far(probs, then):
+    "The picture whose probabilities differ most from those `then`, if it is by more than half precision makes; else None"
+    off = (probs-then).abs().amax(1)
+    return off.argmax().item() if off.max()>.2 else None
+
+def _check_alone(learn, probs, then, idxs):
+    "`ValueError` if the network by itself gives other probabilities than in the pass: callbacks of the learner may change its pictures"
+    i = _far(probs, then)
+    if i is None: return
+    c,its = then[i].argmax().item(),[o for o in learn.cbs if not type(o).__module__.startswith(('fastai.','cifar_cam.'))]
+    able = [type(o).__name__ for o in its if hasattr(o, 'before_batch') or hasattr(o, 'after_pred')]
+    by = f', as callbacks do that change pictures or outputs ({", ".join(able)})' if able else ''
+    msg = (f'the network by itself gives picture {idxs[i]} {probs[i,c]:.1%} for the class that had {then[i,c]:.1%} in the pass{by}: '
+           'maps would be of something else')
+    raise ValueError(f'{msg}; make that a part of the model or of the data')
+
+def _differs(maps): return any(o in maps.note for o in ('random pass','seen together'))   # other logits each time
+
 # %% ../nbs/17_interp.ipynb #e9ca7be8
 def _unlike(maps, probs, vocab):
     "How the logits of `maps` are not those that the probabilities `probs` of the same pictures are of; nothing if they may be"
     shape,probs = maps.logits.shape[1:],probs.as_subclass(Tensor).cpu()
     if all(map(callable, maps.targets)): return
     if shape!=(len(vocab),): return f'the logits are {"x".join(map(str, shape))} a picture, and there are {len(vocab)} classes'
-    if any(o in maps.note for o in ('random pass','seen together')): return   # other ones each time
+    if _differs(maps): return
     top = maps.logits.argmax(1)
     behind = probs.max(1).values-probs[range(len(top)),top]
     i,name = behind.argmax().item(),lambda c: as_text(vocab[c.item()])
@@ -412,12 +439,15 @@ def _check_logits(maps, probs, vocab):
 @patch
 def _checked(self:CAMInterpretation, maps, x, idxs):
     "`maps` of the pictures `x`; `ValueError` unless their logits are those that the table is of"
-    if not _unlike(maps, self.preds[idxs], self.vocab): return maps
+    then = self.preds[idxs].as_subclass(Tensor).cpu()
+    with suppress(Exception):   # of anybody's `act`, on logits that may be others
+        if not _unlike(maps, then, self.vocab) and not _far(self._probs(maps.logits), then): return maps
     with untouched(unwrap(self.learn)) as model, torch.no_grad():
         p = _a_weight(model)
         out = model(torch.cat([x,x]).as_subclass(Tensor).to(p.device, p.dtype))
-    probs = both_classes(_makes_probs(self.learn, self.act, self.output)(out), len(self.vocab))
-    _check_logits(maps, probs.float()[:len(x)], self.vocab)
+    probs = both_classes(_makes_probs(self.learn, self.act, self.output)(out), len(self.vocab)).float().cpu()[:len(x)]
+    _check_logits(maps, probs, self.vocab)
+    if not _differs(maps): _check_alone(self.learn, probs, then, idxs)
     return maps
 
 # %% ../nbs/17_interp.ipynb #1ed78f7c

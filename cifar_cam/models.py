@@ -9,10 +9,10 @@ __all__ = ['BasicBlock', 'ResNet18', 'cifar_resnet18', 'load_weights', 'unwrap',
            'find_logits', 'Given', 'giving_logits']
 
 # %% ../nbs/05_models.ipynb #1f86827d
-import math, re, threading
+import math, re, sys, threading
 from collections import deque
 from collections.abc import Hashable, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from weakref import WeakKeyDictionary
@@ -308,16 +308,17 @@ def _check_weights(model):
 def _frozen(model):
     "`model` in evaluation mode, not compiled, its weights frozen; as before afterwards"
     _check_weights(model)
-    modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters()]
+    modes,wants = [(m,m.training) for m in model.modules()],[(p,p.requires_grad) for p in model.parameters() if not p.is_inference()]
     compiled = [(m,m._compiled_call_impl) for m in model.modules() if getattr(m, '_compiled_call_impl', None)]   # by `Module.compile`
+    plain = torch.compiler.set_stance('force_eager') if 'torch._dynamo' in sys.modules else nullcontext()   # for parts by `torch.compile`
     try:
         try: model.eval()
         except NotImplementedError:
             msg = f'{type(model).__name__} has one mode only, as if exported: give the nn.Module that it was made from'
             raise TypeError(msg) from None
-        for p in model.parameters(): p.requires_grad_(False)
+        for p,_ in wants: p.requires_grad_(False)
         for m,_ in compiled: m._compiled_call_impl = None
-        yield
+        with plain: yield
     finally:
         for m,o in modes:
             if _own_train(m): m.train(o)
@@ -380,6 +381,12 @@ def _copied(model):
     return deepcopy(model, {id(o): o.detach() for o in _tensors_in(model) if o.grad_fn is not None})
 
 # %% ../nbs/05_models.ipynb #5d1c7a08
+def _unfit(model):
+    "Whether gradients underflow in a model, or can't be taken: half precision, or made under `inference_mode`"
+    ps = [o for o in model.parameters() if not torch.nn.parameter.is_lazy(o)]
+    half = any(o.is_floating_point() and o.dtype!=torch.float32 for o in ps)
+    return half or any(o.is_inference() for o in (*ps, *model.buffers()))
+
 @contextmanager
 def _right_channels(shapes):
     "`ValueError` in place of torch's error, if pictures, of the last of `shapes`, have another number of channels than the model takes"

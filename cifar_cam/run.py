@@ -26,7 +26,7 @@ from .labels import *
 from .labels import _relabelled, _rows_of, _to_bytes
 from .augment import *
 from .data import *
-from .data import _norms, _stats_of
+from .data import _norms, _of_fastai, _stats_of
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
@@ -127,7 +127,7 @@ def _metrics(learn):
         m = h._log
     of = dict(set='valid') if getattr(learn.dls, 'source', {}).get('n_test') else {}   # which is not the test set
     known = {k: m.get(f'valid_{o}') for k,o in (('accuracy','acc'),('loss','loss')) if is_number(m.get(f'valid_{o}'), -math.inf)}
-    return known | dict(n=len(learn.dls.valid_ds), **of) if known else None
+    return known | dict(n=len(_of_fastai(learn.dls.valid).dataset), **of) if known else None
 
 # %% ../nbs/10_run.ipynb #7c1d90be
 _some_have = 'split.csv','labels_used.csv','metrics.json','curves.png'

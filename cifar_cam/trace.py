@@ -19,7 +19,7 @@ from fastcore.all import *
 from .docs import document
 from .files import check_value
 from .models import *
-from .models import _a_weight, _check_weights, _dims, _name_of, _own_names, _state_kept
+from .models import _a_weight, _check_weights, _copied, _dims, _name_of, _own_names, _state_kept, _unfit
 
 # %% ../nbs/13_trace.ipynb #661d63c7
 _channel = dict(nchw=1, nhwc=3, nlc=2, ncl=1)   # axes of an output, by letters, and where its channels are
@@ -732,8 +732,9 @@ def traced(
     "The trace of a model for pictures like `x`, while the model is `untouched` otherwise"
     model,want = unwrap(model),'pictures as the model takes them: floats, n x 3 x height x width'
     check_value('x', x, lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and len(o) and o.is_floating_point(), want)
-    p = _a_weight(model)
     _check_weights(model)
+    if _unfit(model): model = _copied(model).float()
+    p = _a_weight(model)
     full = torch.autocast(p.device.type, enabled=False)
     with torch.inference_mode(False), full, untouched(model), giving_logits(model, output) as given:
         x = x[:1].detach().as_subclass(torch.Tensor).to(p.device, p.dtype).clone()

@@ -43,3 +43,20 @@ class Folded(Plain):
 @pytest.mark.parametrize('cls, why', [(Again,"'one.0' runs more than once"), (Folded,"'one.0' does not give one output for each")])
 def test_refused(cls, why):
     with pytest.raises(ValueError, match=why): cam(made(cls), pics(), 1, method='fullgrad')
+
+class OurConv(nn.Conv2d): "A class of one's own that does what torch's does"
+class Scaled(nn.Conv2d):
+    def forward(self, x): return 2*super().forward(x)
+
+def test_layers_of_all_classes():
+    "What a bias adds depends on what its layer does, and not on its class; what is left out is said"
+    def net(conv):
+        torch.manual_seed(1)
+        return nn.Sequential(conv(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    x,want = pics(),cam(net(nn.Conv2d), pics(), 1, method='fullgrad')
+    normed = net(nn.Conv2d)
+    torch.nn.utils.parametrizations.weight_norm(normed[0])
+    for o in net(OurConv),normed:
+        is_map(cam(o, x, 1, method='fullgrad'), torch.from_numpy(want['input']))
+    with pytest.warns(UserWarning, match='those of 1 Scaled are left out'): odd = cam(net(Scaled), x, 1, method='fullgrad')
+    assert odd.note=='without the biases of 1 Scaled' and want.note==''

@@ -1,9 +1,10 @@
 "Data sets of torch alone, which know neither names of classes nor files"
 import json
 import numpy as np, pytest
-from fastai.vision.all import CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
-from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset
+from fastai.vision.all import Callback, CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
+from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset, SubsetRandomSampler
 from cifar_cam.all import CAMInterpretation, cifar_resnet18, explain_run, load_run, resnet_learner
+from cifar_cam.run import _metrics
 from people import Net, pairs, picture
 
 LABELS = [0,1,2]*4
@@ -118,3 +119,49 @@ def test_kept_without_names(tmp_path):
     first,second = [CAMInterpretation.from_learner(o, vocab=NAMES).preds for o in (learn,again)]
     np.testing.assert_array_equal(first, second)
     with pytest.raises(ValueError, match='how many classes it has: give `model`'): resnet_learner(DataLoaders(*dls))
+
+def test_a_part_by_its_sampler():
+    "One data set, parted by samplers: the figures are of the part alone, and its set is known"
+    data = pairs(LABELS)
+    dls = DataLoaders(TorchDL(data, 4, sampler=SubsetRandomSampler(range(8))), TorchDL(data, 4, sampler=SubsetRandomSampler([11,9,8,10])))
+    torch.manual_seed(1)
+    learn = Learner(dls, Net(3), nn.CrossEntropyLoss())
+    with torch.no_grad(): probs = learn.model(data.tensors[0]).softmax(1)
+    for dl,ids,name in (None,range(8,12),'valid'),(dls.valid,range(8,12),'valid'),(dls.train,range(8),'train'):
+        interp = CAMInterpretation.from_learner(learn, dl=dl, vocab=NAMES)
+        np.testing.assert_allclose(interp.preds, probs[list(ids)], atol=1e-6)
+        assert (interp.metrics()['n'],interp.metrics()['set'])==(len(ids),name)
+    train = resnet_learner(dls, cifar_resnet18(3, 4), precision='fp32')
+    with train.no_bar(), train.no_logging(): train.fit(1)
+    assert _metrics(train)['n']==4
+
+class Flipped(torch.utils.data.Dataset):
+    "Pictures that are mirrored now and then, as `ImageFolder` with a random transform gives them"
+    classes = NAMES
+    def __len__(self): return 12
+    def __getitem__(self, i):
+        x,y = pairs(LABELS)[i]
+        return (x.flip(-1) if torch.rand(())<.5 else x),y
+
+def test_other_pictures_each_time():
+    with pytest.raises(ValueError, match='other ones each time that they are read'): CAMInterpretation.from_learner(learner(Flipped()))
+    learn = learner(pairs(LABELS))
+    learn.dls = DataLoaders(TorchDL(Flipped(), 4), learn.dls.valid)   # an augmented training set is as it should be
+    interp = CAMInterpretation.from_learner(learn, vocab=NAMES)
+    with pytest.raises(ValueError, match='other ones each time that they are read'): interp.similar([0], k=1)
+
+class Brighter(Callback):
+    def before_batch(self): self.learn.xb = (9*self.xb[0]-4,)
+
+def test_callbacks_that_change_pictures():
+    "The table is of what the callback made of the pictures, of which the network by itself knows nothing: no map is drawn"
+    data = pairs(LABELS)
+    learn = learner(data)
+    learn.add_cb(Brighter())
+    with torch.no_grad(): learn.model.head[-1].weight.mul_(50)
+    interp = CAMInterpretation.from_learner(learn, vocab=NAMES)
+    with torch.no_grad(): probs = [learn.model(o).softmax(1) for o in (data.tensors[0], 9*data.tensors[0]-4)]
+    np.testing.assert_allclose(interp.preds, probs[1], atol=1e-5)
+    assert (probs[0]-probs[1]).abs().max()>.2
+    with pytest.raises(ValueError, match=r'the network by itself gives picture .* in the pass, as callbacks .*\(Brighter\)'):
+        interp.cams(range(12), 'body')

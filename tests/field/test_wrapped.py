@@ -1,8 +1,10 @@
 "Networks that were scripted, traced, exported, quantised or made under inference mode: the right map, or one clear line"
-import copy, pytest, torch
+import copy
+import numpy as np, pytest, torch
 from torch import nn
 from fieldnets import Head, Plain, conv, is_map, made, own, pics
-from cifar_cam.all import cam, road, usable_layers
+from torch.nn.utils import prune
+from cifar_cam.all import cam, logit_ledger, randomisation, road, usable_layers
 
 def right_or_said(net, x, want):
     "The right map, or a refusal in one line that says nothing false"
@@ -196,3 +198,48 @@ def test_first_parameter_is_no_float():
     maps = cam(net, x)
     is_map(maps, want)
     assert usable_layers(net, x)[-1]=='three' and len(road(net, x, maps.heat('three'), maps.targets)['road'])==len(x)
+
+class Around(nn.Module):
+    "A compiled network in another module, as Lightning's are"
+    def __init__(self, net):
+        super().__init__()
+        self.net = torch.compile(net, backend='eager')
+    def forward(self, x): return self.net(x)
+
+@pytest.mark.parametrize('called', [True,False])
+def test_compiled_part(called):
+    "A part that was compiled, or a `forward`, whether it ran before or not"
+    net,x = made(Plain),pics()
+    want = cam(net, x, 1, 'two')['two']
+    outer = Around(copy.deepcopy(net))
+    net.forward = torch.compile(net.forward, backend='eager')
+    if called: outer(x); net(x)
+    for o,k in (outer,'net._orig_mod.two'),(net,'two'):
+        for _ in range(2): np.testing.assert_array_equal(cam(o, x, 1, k)[k], want)
+        assert k in usable_layers(o, x)
+
+def test_made_in_inference_mode():
+    "Weights that take no gradient: layers, maps and measures are those of the same weights, and flags are as before"
+    net,x = made(Plain),pics()
+    with torch.inference_mode():
+        still = made(Plain)
+    heat = np.random.default_rng(1).random((len(x),*x.shape[2:]), np.float32)
+    assert usable_layers(still, x)==usable_layers(net, x)
+    for k,v in road(net, x, heat, 1).items(): np.testing.assert_allclose(road(still, x, heat, 1)[k], v, atol=1e-6)
+    assert all(o.requires_grad for o in still.parameters())
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16,torch.float16])
+def test_ledger_of_half_precision(dtype):
+    net = made(Plain).to(dtype)
+    a,b = [logit_ledger(o, pics(), 1) for o in (net,copy.deepcopy(net).float())]
+    np.testing.assert_allclose(a.cells, b.cells, rtol=1e-5, atol=1e-6)
+
+@pytest.mark.parametrize('wrap', [lambda m: prune.l1_unstructured(m, 'weight', .2), nn.utils.weight_norm, nn.utils.spectral_norm,
+                                  nn.utils.parametrizations.weight_norm])
+def test_weights_that_others_make(wrap):
+    "`randomisation` reaches the weights of which a layer makes its own, so that no map is as before"
+    net = made(Plain)
+    for m in net.modules():
+        if isinstance(m, (nn.Conv2d,nn.Linear)): wrap(m)
+    res = randomisation(net.eval(), pics(), None, 'two', 'hirescam', cascade=False).to_numpy()
+    assert np.isfinite(res).all() and (res<.6).all()
