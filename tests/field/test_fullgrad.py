@@ -52,7 +52,8 @@ def test_layers_of_all_classes():
     "What a bias adds depends on what its layer does, and not on its class; what is left out is said"
     def net(conv):
         torch.manual_seed(1)
-        return nn.Sequential(conv(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+        head = nn.AdaptiveAvgPool2d(1),nn.Flatten(),nn.Linear(4, 2)
+        return nn.Sequential(conv(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), *head).eval()
     x,want = pics(),cam(net(nn.Conv2d), pics(), 1, method='fullgrad')
     normed = net(nn.Conv2d)
     torch.nn.utils.parametrizations.weight_norm(normed[0])
