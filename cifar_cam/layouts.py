@@ -310,7 +310,7 @@ def _check_heap(path, dirs):
     if second: raise ValueError(f'no folder train in {path}, beside its {second}: call the set to train on train; {_taken}')
     deep = L(dirs).filter(_dirs)
     like = first(o for o in deep if re.search('(?<![a-z])train', o.name.lower()))
-    msg = like and f'{_within(like)} looks like a training set: move it to {path/"train"}, and the others to valid and test'
+    msg = like and f'{_within(like)} looks like a training set: call it train, and the others valid and test, all in {path}'
     if like: raise ValueError(f'{msg}; {_taken}')
     inside = [(o,set(L(_dirs(o)).attrgot('name'))) for o in deep[:50]]
     pair = first((a,b.name) for (a,x),(b,y) in combinations(inside, 2) if len(x&y)>1)

@@ -53,9 +53,11 @@ def _same(k, a, b):
 
 def _vocab(dls):
     "The names of the classes, fastai's or torchvision's, of a part, too; none, if the data does not say"
+    if hasattr(dls, 'vocab'): return list(map(str, dls.vocab))
     ds = dls.train.dataset
-    while not hasattr(ds, 'classes') and hasattr(ds, 'dataset'): ds = ds.dataset
-    return list(map(str, getattr(dls, 'vocab', getattr(ds, 'classes', ()))))
+    while ds is not None and not hasattr(ds, 'classes'): ds = getattr(ds, 'dataset', None)
+    its = getattr(ds, 'classes', ())
+    return list(map(str, its)) if is_listy(its) and getattr(ds, 'target_transform', None) is None else []
 
 def _about(learn):
     "What is needed to use the weights of `learn`"
@@ -357,7 +359,7 @@ def _check_same(dls, config, about, folder):
         check_args(or_none(allowed.size), size=own['size'])
     its = _its(dls)
     for k,v in own.items():
-        known = v is not None and (its[k] is not None or k=='stats')
+        known = v is not None and (its[k] is not None or k=='stats') and (k!='vocab' or v and its[k])   # torch's may not say
         if known and not _same(k, its[k], v):
             own,other = short_repr(its[k]),short_repr(v)
             msg = f'the data has {k} {own}, the model in {folder} was trained with {other}: give data with the same {k}'
@@ -425,7 +427,7 @@ def load_run(
 ) -> Learner: # With the run's weights and history; on fastai's default device
     "The learner that `save_run` kept"
     check_value('model', model, lambda o: o is None or isinstance(o, nn.Module), 'an nn.Module, or None')
-    check_value('dls', dls, lambda o: o is None or isinstance(o, DataLoaders), "`DataLoaders` of fastai's, or None")
+    check_value('dls', dls, lambda o: o is None or hasattr(o, 'valid'), "`DataLoaders` of fastai's, or None")
     check_value('loss_func', loss_func, lambda o: o is None or callable(o), 'a loss function, or None')
     config,folder = run_config(folder),at_home(folder)
     sd,about = _read_weights(folder/'model.safetensors')
@@ -436,7 +438,7 @@ def load_run(
     _check_same(dls, config, about, folder)
     with _reading(folder/'config.json', ValueError): r,fits = Recipe(**config.get('recipe') or {}),_run_fits(config)
     with _reading(folder/'config.json'): loss_func = loss_func or _run_loss(fits, folder)
-    precision = precision or _run_precision(config, getattr(dls, 'device', None), folder)
+    if precision is None: precision = _run_precision(config, getattr(dls, 'device', None), folder)
     learn = resnet_learner(dls, model, r, precision, loss_func=loss_func)
     h = learn.history
     h.epochs,h.batches,h.fits = *rows,fits

@@ -733,7 +733,7 @@ def traced(
     model,want = unwrap(model),'pictures as the model takes them: floats, n x 3 x height x width'
     check_value('x', x, lambda o: isinstance(o, torch.Tensor) and o.ndim==4 and len(o) and o.is_floating_point(), want)
     _check_weights(model)
-    if _unfit(model): model = _copied(model).float()
+    if _unfit(model) and _a_weight(model).dtype!=torch.float64: model = _copied(model).float()
     p = _a_weight(model)
     full = torch.autocast(p.device.type, enabled=False)
     with torch.inference_mode(False), full, untouched(model), giving_logits(model, output) as given:

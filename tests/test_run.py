@@ -355,7 +355,9 @@ def test_loaders_of_torch_are_kept(tmp_path):
     learn = Learner(dls, cifar_resnet18(3, 2), CrossEntropyLossFlat(), cbs=History())
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
     assert run_config(learn.save_run(tmp_path/'run'))['augs'] is None
-    with pytest.raises(ValueError, match="dls is .*: give `DataLoaders` of fastai's, or None"): load_run(tmp_path/'run', dls=dls)
+    again = load_run(tmp_path/'run', dls=dls)
+    assert all((a==b).all() for a,b in zip(learn.model.state_dict().values(), again.model.state_dict().values()))
+    with pytest.raises(ValueError, match="dls is .*: give `DataLoaders` of fastai's, or None"): load_run(tmp_path/'run', dls=dls.valid)
 
 @pytest.mark.parametrize('about', [None,'by me','[]','{"stats": null}'])
 def test_weights_bring_their_statistics(learn, run, tmp_path, about):

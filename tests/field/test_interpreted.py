@@ -90,7 +90,7 @@ def test_pixels_in_a_table(home):
     seen.clear()
     interp = CAMInterpretation.from_learner(learner(dls))
     assert interp.table.file.tolist()==list('012345')
-    assert Counter(seen)[11]<=2
+    assert Counter(seen)[11]<=3   # twice to see that pictures stay as they are
 
 # maps, and where they are kept
 
