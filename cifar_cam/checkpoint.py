@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from .imports import *
 from .choices import check_out, check_writable
 from .files import *
+from .files import _drop
 from .augment import *
 from .models import find_logits, load_weights, _arch, _check_fit
 from .recipe import *
@@ -295,7 +296,7 @@ def _check_memory(
 # %% ../nbs/08_checkpoint.ipynb #362f8d78
 def _swept(out):
     "The run folder `out`, without the temporary folders that dead processes left"
-    for o in out.glob(f'.{glob.escape(out.name)}-*'): shutil.rmtree(o, ignore_errors=True)   # none yet, where the first process is slower
+    for o in out.glob(f'.{glob.escape(out.name)}-*.unfinished'): _drop(o)   # none yet, where the first process is slower
     return out
 
 @contextmanager

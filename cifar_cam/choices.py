@@ -4,7 +4,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = ['recipe_names', 'aug_names', 'resizes', 'precisions', 'targets', 'methods', 'method_name', 'nearest', 'so_many',
-           'as_percent', 'nothing_there', 'check_out', 'check_writable', 'check_beside', 'check_of_report', 'file_name', 'page_file']
+           'as_percent', 'nothing_there', 'check_not_theirs', 'check_out', 'check_writable', 'check_beside', 'check_of_report', 'file_name',
+           'page_file']
 
 recipe_names = 'baseline','cutout','step20','fast','finetune'
 aug_names = 'baseline','crop','cutout','none'
@@ -59,6 +60,20 @@ def nothing_there(
     "That it names nothing that is there, and what to do"
     return f'$CIFAR_CAM_DATA is {var}: there is nothing there; put it right or unset it'
 
+_of_run = 'config.json','model.safetensors','history.csv','batches.csv','metrics.json','split.csv','labels_used.csv','curves.png'
+
+def check_not_theirs(
+    p # A folder, which need not be there
+) -> bool: # Does it hold a run?
+    "`ValueError` if `p` holds no run, and a file that a run would replace or remove"
+    p = Path(p)
+    try: theirs = 'vocab' not in json.loads((p/'config.json').read_text(encoding='utf-8'))
+    except (OSError, ValueError, TypeError, RecursionError): theirs = False   # damaged, or not there
+    if _unfinished(p) is not None and not theirs: return True
+    name = next((o for o in _of_run if (p/o).exists()), None)
+    if name: raise ValueError(f'{p} holds a {name} that is of no run, and would be lost: give another folder')
+    return False
+
 def check_out(
     out, # The folder asked for, or None
     resume=False # May it hold a run?
@@ -69,6 +84,7 @@ def check_out(
     p = Path(out)
     for o in p,*p.parents:
         if o.exists() and not o.is_dir(): raise ValueError(f'out {p}: {o} is a file, give a folder')
+    check_not_theirs(p)
     there = None if resume else _unfinished(p)
     if there: raise ValueError(f'there is an unfinished run in {p}: go on with it by `resume`, give another `out`, or remove it')
     if there is not None: raise ValueError(f'there is a run in {p} already: give another `out`, or remove it')

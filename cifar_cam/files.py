@@ -199,8 +199,8 @@ def _read(fn):
     if odd: raise ValueError(f"can't read the picture {fn}: it is no regular file; replace or remove it")   # a pipe may never end
     try:
         with Image.open(fn) as im: return _as_rgb(im)
-    except FileNotFoundError: raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except (FileNotFoundError, MemoryError): raise
+    except Exception as e:   # Pillow has many errors for what is damaged
         why = 'it is not a picture that Pillow knows' if isinstance(e, UnidentifiedImageError) else e
         if isinstance(e, Image.DecompressionBombError): why = f'it has more than {2*Image.MAX_IMAGE_PIXELS:,} pixels, where Pillow stops'
         msg = f"can't read the picture {fn}: {why}; replace or remove it"

@@ -17,7 +17,7 @@ from safetensors.torch import save as tensors_to_bytes
 from .imports import *
 import fastai.losses   # by now without its warnings
 from .files import *
-from .choices import as_percent, check_out
+from .choices import as_percent, check_not_theirs, check_out
 from .progress import bar_class, is_terminal
 from .files import _sha256, _so_many, _valid_names
 from .layouts import *
@@ -164,9 +164,10 @@ def save_run(self:Learner,
     "Keep the run: settings, history, curves, and model.safetensors, which has all that is needed to use the network"
     if not hasattr(self, 'history'): raise ValueError(_no_history)
     if hasattr(self, 'check_pictures'): self.check_pictures()
-    _check_outputs(self)
-    self.history.keep_batches()
     h,folder = self.history,at_home(folder)
+    again = check_not_theirs(folder)
+    _check_outputs(self)
+    h.keep_batches()
     config = _config(self, **info)
     metrics = _metrics(self) if h.batches else None
     own = _own_files(getattr(self.dls, 'found', None))
@@ -182,8 +183,8 @@ def save_run(self:Learner,
         if put and not (folder/'labels.csv').exists(): (tmp/'labels.csv').write_bytes(put)
         if metrics: (tmp/'metrics.json').write_text(json.dumps(metrics, indent=2))
         if h.batches: self.plot_curves().savefig(tmp/'curves.png', dpi=120)
-        gone = [o for o in _some_have if not (tmp/o).exists()]
-        _drop_explained(folder, tmp)
+        gone = [o for o in _some_have if again and not (tmp/o).exists()]
+        if again: _drop_explained(folder, tmp)
     for o in gone: (folder/o).unlink(missing_ok=True)   # of an earlier run
     self.config,self.run_path,self.saved = config,folder,_checksum(self.model)
     return self.run_path
@@ -518,6 +519,8 @@ def _check_apart(out, found, name='out'):
     theirs = [path] if found.layout=='classes' else [path/o for o in ('train',*_valid_names)]
     among = found.layout!='table' and (out==path or any(map(out.is_relative_to, theirs)))
     if among: raise ValueError(f'{name} {out} is among the pictures of {path}: give a folder beside them'.strip())
+    lost = found.layout=='table' and path.parent==out and path.name in (*_some_have, *_files, 'labels.csv', 'predictions.csv')
+    if lost: raise ValueError(f'{name} {out} has the table {path.name}, which a run would take for its own: give another folder')
 
 def _as_asked(data):
     "The data asked for as text; a path is not taken for the name of a data set"

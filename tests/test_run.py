@@ -369,3 +369,41 @@ def test_weights_bring_their_statistics(learn, run, tmp_path, about):
     train_run('digits', tmp_path/'again', weights=fn, check=lambda o: norm.update(o.dls.source), **small)
     its,own = learn.dls.source['stats'],digits(n_train=20, n_valid=20).source['stats']
     assert its!=own and norm['stats']==(own if about else its)
+
+def as_table(folder, name='table.csv', n=6):
+    "A few digits as a table in `folder`"
+    rows = ['file,label']
+    for c in '37':
+        for f in sorted((digits_path()/'train'/c).iterdir())[:n]:
+            (folder/'pics'/c).mkdir(parents=True, exist_ok=True)
+            shutil.copy(f, folder/'pics'/c)
+            rows.append(f'pics/{c}/{f.name},{c}')
+    (folder/name).write_text('\n'.join(rows))
+    return folder/name
+
+def kept(folder): return {o: o.read_bytes() for o in folder.rglob('*') if o.is_file()}
+
+@pytest.mark.parametrize('name', ['split.csv','labels.csv','metrics.json','model.safetensors','config.json'])
+def test_a_folder_of_ones_own(learn, tmp_path, name):
+    "A folder without a run, in which a run would replace or remove a file: refused before anything is done, and nothing is lost"
+    mine = tmp_path/'mine'
+    table = as_table(mine, name if name.endswith('csv') else 'table.csv')
+    if name!=table.name: (mine/name).write_text('{"model_type": "resnet"}')
+    (mine/'report-2025.html').touch()
+    before = kept(mine)
+    how = dict(epochs=1, width=4, precision='fp32', augs='none')
+    with pytest.raises(ValueError, match=f'{name}.*give another folder'): train_run(str(table), mine, **how)
+    if name!='labels.csv':
+        with pytest.raises(ValueError, match=f'holds a {name} that is of no run'): learn.save_run(mine)
+    assert kept(mine)==before
+
+def test_what_lies_beside_stays(tmp_path):
+    "Whatever a run does not write is as before, hidden folders that begin with its name included"
+    mine = tmp_path/'mine'
+    table = as_table(mine)
+    (mine/'.mine-notes').mkdir()
+    for o in '.mine-notes/diary.txt','report-2025.html','predictions.csv': (mine/o).write_text('mine')
+    before = kept(mine)
+    learn = train_run(str(table), mine, epochs=1, width=4, precision='fp32', augs='none')
+    assert {k: o for k,o in kept(mine).items() if k in before}==before
+    assert load_run(mine).dls.vocab==learn.dls.vocab

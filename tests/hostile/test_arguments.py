@@ -291,7 +291,8 @@ def compared(): return compare(W.interp, W.interp)
 def differing():
     "A comparison with mistakes of each kind"
     other = deepcopy(W.learn.model)
-    for o in [m for m in other.modules() if isinstance(m, nn.Linear)][-1].parameters(): o.data = o.data.flip(0)   # takes one class for the other
+    *_,head = [m for m in other.modules() if isinstance(m, nn.Linear)]
+    for o in head.parameters(): o.data = o.data.flip(0)   # it takes one class for the other
     return compare(W.interp, CAMInterpretation.from_learner(Learner(W.learn.dls, other, W.learn.loss_func), dl=W.interp.dl))
 
 def saved_maps():
