@@ -18,7 +18,7 @@ from PIL import ImageGrab, UnidentifiedImageError
 from .imports import *
 from .files import *
 from .files import _as_rgb, _from_array, _is_picture, _say_skipped, _skipped, _so_many, _told
-from .data import _norms, _of_fastai, _paths_of, _to_path
+from .data import _norms, _of_fastai, _paths_of, _to_path, _whole_of
 from .models import find_logits
 from .labels import as_cell, as_text
 
@@ -95,7 +95,9 @@ def _check_same_classes(dl, own, vocab=None):
 # %% ../nbs/12_classes.ipynb #2c9ddc26
 def _items(dl, ds):
     "What data sets of fastai and torchvision say of their items; elsewhere, their numbers"
-    if isinstance(ds, torch.utils.data.Subset): return L(_items(ds.dataset, ds.dataset))[list(ds.indices)]
+    if isinstance(ds, torch.utils.data.Subset):
+        its = L(_items(ds.dataset, ds.dataset))[list(ds.indices)]
+        return its if its and is_path(its[0]) else list(map(str, _whole_of(ds)[1]))
     items = getattr(dl, 'items', None)
     if items is not None: return _paths_of(dl, items)
     return [o[0] for o in ds.samples] if hasattr(ds, 'samples') else range(len(ds))
@@ -138,7 +140,7 @@ def check_labels(
     "`ValueError` unless each picture has one label, which is a class; `FileNotFoundError` where a white picture stands in for all"
     check_args(allowed.loader, dl=dl)
     msg = 'the data is a stream: give a data set with a length, whose pictures have indices'
-    if not hasattr(dl.dataset, '__len__'): raise ValueError(msg)
+    if isinstance(dl.dataset, torch.utils.data.IterableDataset) or not hasattr(dl.dataset, '__len__'): raise ValueError(msg)
     if why := getattr(dl.dataset, 'no_pictures', ''): raise FileNotFoundError(f'there are no pictures: {why}')
     if not len(dl.dataset): raise ValueError('the data has no pictures: give some')
     text = _text_for_path(dl)

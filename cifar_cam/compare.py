@@ -17,6 +17,7 @@ from .choices import as_percent, page_file
 from .progress import tell, watched
 from .imports import *
 from .files import *
+from .data import _of_fastai
 from .files import _so_many
 from .models import *
 from .checkpoint import _checksum
@@ -70,7 +71,7 @@ def _interpreted(run):
     if not isinstance(run, Learner):
         tell(f'reading the run in {run}, and its pictures')
         run = load_run(run)
-    tell(f'predicting {_so_many(len(run.dls.valid_ds), "picture")}')
+    tell(f'predicting {_so_many(len(_of_fastai(run.dls.valid).dataset), "picture")}')
     return CAMInterpretation.from_learner(run)
 
 def _all_interpreted(runs):
@@ -281,7 +282,8 @@ def _record(interp):
 def _chosen_on(interp):
     "What was chosen by looking at the pictures of `interp`, in words"
     said = str(_record(interp).get('selection', ''))
-    its = interp.dl.dataset is getattr(interp.learn.dls, 'valid_ds', None)
+    dl = getattr(interp.learn.dls, 'valid', None)
+    its = dl is not None and interp.dl.dataset is _of_fastai(dl).dataset
     if its and said.startswith('unknown'): return f'in a way that is {said}'
     return said if its and said.startswith('on the validation') else ''
 
@@ -289,7 +291,7 @@ def _taught(interp, files):
     "How many of `files` the network learned from"
     dl = getattr(interp.learn.dls, 'train', None)
     if dl is None or not len(dl.dataset): return 0
-    theirs = set(file_names(dl, interp.learn.dls.path))
+    theirs = set(file_names(_of_fastai(dl), interp.learn.dls.path))
     return sum(o in theirs for o in files if not o.isdecimal())
 
 # %% ../nbs/22_compare.ipynb #ff5f6d3e

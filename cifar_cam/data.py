@@ -12,6 +12,7 @@ import faulthandler, hashlib, os, random, shutil, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from warnings import warn
+from weakref import WeakKeyDictionary
 from filelock import FileLock, Timeout
 from PIL import ImageOps
 from .imports import *
@@ -125,7 +126,8 @@ def _drawn(dl):
     t = torch.utils.data
     batches = type(dl.batch_sampler) not in (t.BatchSampler,type(None))
     by = dl.batch_sampler if batches else dl.sampler
-    if not hasattr(dl.dataset, '__len__') or type(by) in (t.SequentialSampler,t.RandomSampler): return
+    stream = isinstance(dl.dataset, t.IterableDataset) or not hasattr(dl.dataset, '__len__')
+    if stream or type(by) in (t.SequentialSampler,t.RandomSampler): return
     if type(by) is t.WeightedRandomSampler: return by.weights.nonzero().flatten().tolist()
     def read(seed):
         with no_random(seed): ids = L(by)
@@ -134,12 +136,22 @@ def _drawn(dl):
     if res!=read(2): raise ValueError(msg)
     return res if len(res)<len(dl.dataset) else None
 
+_ordered = WeakKeyDictionary()   # fastai's loaders by torch's: a part of a data set is one object
+
 def _of_fastai(dl):
     "The loader `dl`; one of fastai's of the same pictures in order, if it is torch's own"
     if not isinstance(dl, torch.utils.data.DataLoader): return dl
-    ids = _drawn(dl)
+    ids,known = _drawn(dl),_ordered.get(dl)
+    if known is not None and getattr(known.dataset, 'indices', None)==ids: return known
     data = dl.dataset if ids is None else torch.utils.data.Subset(dl.dataset, ids)
-    return DataLoader(data, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
+    _ordered[dl] = DataLoader(data, bs=dl.batch_size or 64, num_workers=dl.num_workers, create_batch=dl.collate_fn)
+    return _ordered[dl]
+
+def _whole_of(ds):
+    "The data set that `ds` is a part of, and the indices there of its pictures"
+    ids = np.arange(len(ds))
+    while isinstance(ds, torch.utils.data.Subset): ids,ds = np.asarray(ds.indices)[ids],ds.dataset
+    return ds,ids
 
 # %% ../nbs/04_data.ipynb #69c0577b
 def _read_into(res, files, size, resize='crop'):

@@ -20,7 +20,7 @@ from .progress import watched
 from .files import *
 from .files import _so_many
 from .data import *
-from .data import _cache_home, _sweep
+from .data import _cache_home, _of_fastai, _sweep, _whole_of
 from .models import *
 from .recipe import *
 from .checkpoint import _checksum
@@ -229,11 +229,16 @@ def _check_to(interp, to):
 def _files_of(dl):
     "The whole path of each picture of `dl`; None for each, where they are in no files"
     names = file_names(dl, '\0')   # no folder, below which a path would be cut short
-    return [None]*len(names) if names==[str(i) for i in range(len(names))] else list(map(os.path.abspath, names))
+    return [None]*len(names) if all(map(str.isdecimal, names)) else list(map(os.path.abspath, names))
 
 def _places_in(dl, interp):
-    "Which picture of `dl` each one of the interpretation is, by its file; -1: none"
+    "Which picture of `dl` each one of the interpretation is, by its place in one data set, or its file; -1: none"
+    dl = _of_fastai(dl)
     if dl.dataset is interp.dl.dataset: return torch.arange(len(interp.targs))
+    (a,ids),(b,its) = _whole_of(dl.dataset),_whole_of(interp.dl.dataset)
+    if a is b:
+        at = {o: i for i,o in enumerate(ids.tolist())}
+        return torch.tensor([at.get(o, -1) for o in its.tolist()])
     at = {o: i for i,o in enumerate(_files_of(dl)) if o}
     return torch.tensor([at.get(o, -1) for o in _files_of(interp.dl)])
 

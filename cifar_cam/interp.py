@@ -178,7 +178,7 @@ def from_learner(cls:CAMInterpretation,
     return res
 
 # %% ../nbs/17_interp.ipynb #a854e116
-def _are_files(names): return not (names==names.index.astype(str)).all()
+def _are_files(names): return not names.str.isdecimal().all()   # but numbers, where there are none
 
 def _where(files, root):
     "The name of the folder that `files` are in, if they are files"

@@ -201,7 +201,7 @@ def resnet_learner(
     if not hasattr(dls, 'device'): dls._device = device   # of torch's loaders, which can't be sent anywhere: their batches are
     elif dls.device!=device: dls.device = device
     r = get_recipe(recipe)
-    r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', r.bs))
+    r = replace(r, l1=ifnone(l1, r.l1), l2=ifnone(l2, r.l2), bs=getattr(dls, 'bs', None) or getattr(dls.train, 'batch_size', None) or r.bs)
     precision = pick_precision(precision, dls.device)
     if dls.device.type=='cpu': _keep_memory()
     msg = 'the data does not say how many classes it has: give `model`, such as cifar_resnet18(10)'

@@ -19,6 +19,7 @@ from .imports import *
 from .files import *
 from .files import _so_many
 from .labels import _labels_words
+from .data import _of_fastai
 from .learner import *
 from .run import *
 from .run import _check_apart
@@ -553,7 +554,7 @@ def explain_run(
         if o: _check_apart(at_home(o), getattr(run.dls, 'found', None), name)
     check_explain(run, k, layers, method, target, mistakes)
     n_export = ifnone(mistakes, 100) or k
-    tell(f'predicting {_so_many(len(run.dls.valid_ds), "picture")}')
+    tell(f'predicting {_so_many(len(_of_fastai(run.dls.valid).dataset), "picture")}')
     interp = CAMInterpretation.from_learner(run)
     how,n,mistakes = dict(layers=layers, method=method),len(interp.misclassified()),ifnone(mistakes, interp._n_shown())
     def step(words, k, do, /, *args, **kwargs):

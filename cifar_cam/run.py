@@ -47,9 +47,7 @@ def _colour_stats(dl):
     stats = [to_np(o).ravel().astype(float).round(4).tolist() for o in _stats_of(dl)]
     return [o*3 if len(o)==1 else o for o in stats]
 
-def _same(k, a, b):
-    if k=='stats' and a and b: return np.shape(a)==np.shape(b) and np.allclose(a, b, atol=1e-3)
-    return a==b
+def _same(k, a, b): return np.shape(a)==np.shape(b) and np.allclose(a, b, atol=1e-3) if k=='stats' and a and b else a==b
 
 def _vocab(dls):
     "The names of the classes, fastai's or torchvision's, of a part, too; none, if the data does not say"
@@ -98,6 +96,7 @@ def _recipe(learn, about):
     if not fits: r = asdict(getattr(learn, 'recipe', Recipe()))   # which is to be used
     if not r or about['arch'].get('dropout', r['dropout'])!=r['dropout']: return
     if fits and fits[0].get('bs') not in (None, r['bs']): return
+    if isinstance(learn.dls.train, torch.utils.data.DataLoader): return   # whose data set may augment, which nobody says
     augs = Recipe(**r).make_augs(src.get('size') or 32)
     own,its = (json.loads(json.dumps(o)) for o in (_augs_of(augs), augs_config(learn.dls)))
     return r if own==its else None
@@ -453,7 +452,7 @@ def _of_run(self:_Learner):
     "What is known of a learner, as a dictionary of texts"
     own,src = vars(self),getattr(self.dls, 'source', {})
     es,model = self.history.epochs,type(get_model(self.model)).__name__
-    n = len(self.dls.valid_ds)
+    n = len(_of_fastai(self.dls.valid).dataset)
     of = ' of '+_so_many(n, 'picture') if n else ''   # an exported one has none
     acc = f'{as_percent(es[-1]["valid_acc"])}{of}' if es and pd.notna(es[-1]['valid_acc']) else None
     data = f'{Path(src["path"]).name}, {_so_many(src["n_train"], "training picture")}' if src else None

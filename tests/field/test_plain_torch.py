@@ -3,7 +3,7 @@ import json
 import numpy as np, pytest
 from fastai.vision.all import Callback, CrossEntropyLossFlat, DataLoader, DataLoaders, Image, Learner, nn, torch
 from torch.utils.data import DataLoader as TorchDL, IterableDataset, Subset, SubsetRandomSampler
-from cifar_cam.all import CAMInterpretation, cifar_resnet18, explain_run, load_run, resnet_learner
+from cifar_cam.all import CAMInterpretation, cifar_resnet18, compare, explain_run, load_run, resnet_learner
 from cifar_cam.run import _metrics
 from people import Net, pairs, picture
 
@@ -165,3 +165,60 @@ def test_callbacks_that_change_pictures():
     assert (probs[0]-probs[1]).abs().max()>.2
     with pytest.raises(ValueError, match=r'the network by itself gives picture .* in the pass, as callbacks .*\(Brighter\)'):
         interp.cams(range(12), 'body')
+
+def parted(data, model, kind=Learner, n=8, **kwargs):
+    "A learner of one data set, in two parts by samplers"
+    samplers = SubsetRandomSampler(range(n)),SubsetRandomSampler(range(n, len(data)))
+    return kind(DataLoaders(*[TorchDL(data, 4, sampler=o) for o in samplers]), model, **kwargs)
+
+@pytest.mark.parametrize('files', [True,False])
+def test_what_is_said_of_parts(tmp_path, files):
+    "With one data set in two parts: nothing is taught, twice there or compared that is not"
+    from torchvision import transforms as T
+    from torchvision.datasets import ImageFolder
+    data = pairs(LABELS)
+    if files:
+        for i,c in enumerate(LABELS):
+            (tmp_path/NAMES[c]).mkdir(exist_ok=True)
+            Image.fromarray(picture(i)).save(tmp_path/NAMES[c]/f'{i:02}.png')
+        data = ImageFolder(tmp_path, T.ToTensor())
+    torch.manual_seed(1)
+    learn = parted(data, cifar_resnet18(3, 4), resnet_learner, precision='fp32')
+    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    assert 'of 4 pictures' in repr(learn)
+    interp,train = [CAMInterpretation.from_learner(learn, o, vocab=NAMES) for o in (1,0)]
+    assert interp.targs.tolist()==[data[i][1] for i in range(8, 12)]
+    if not files: assert interp.table.file.tolist()==['8','9','10','11']
+    assert 'taught' not in interp.label_issues().attrs['said'] and 'taught these' in train.label_issues().attrs['said']
+    assert interp.duplicates(.99).empty and train.duplicates(.99).empty
+    assert 3 not in train.similar([3], k=7)['index'].tolist()
+    assert not any('trained on' in o for o in compare(interp, interp).notes)
+
+class Long(Stream):
+    def __len__(self): return 12
+
+def test_a_stream_with_a_length():
+    learn = learner(pairs(LABELS))
+    with pytest.raises(ValueError, match='a stream'): CAMInterpretation.from_learner(learn, dl=TorchDL(Long(), 4), vocab=NAMES)
+
+@pytest.mark.parametrize('classes', [3,None,'cat dog'])
+def test_classes_that_are_no_names(tmp_path, classes):
+    data = pairs(LABELS)
+    data.classes = classes
+    learn = trained(TorchDL(data, 4), TorchDL(data, 4))
+    config = json.loads((learn.save_run(tmp_path/'run')/'config.json').read_text())
+    assert config['vocab']==[] and config['recipe'] is None   # what the data set does is not known
+    assert load_run(tmp_path/'run', dls=learn.dls).history.epochs==learn.history.epochs
+
+def test_labels_that_are_changed(folder, tmp_path):
+    "The classes of the folders are not those that are learned"
+    from torchvision import transforms as T
+    from torchvision.datasets import ImageFolder
+    data = ImageFolder(folder, T.ToTensor(), target_transform=lambda y: int(y==0))
+    dls = DataLoaders(TorchDL(data, 2), TorchDL(data, 3))
+    learn = resnet_learner(dls, cifar_resnet18(2, 4), precision='fp32')
+    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    run = learn.save_run(tmp_path/'run')
+    assert json.loads((run/'config.json').read_text())['vocab']==[]
+    load_run(run, dls=dls)
+    assert learn.recipe.bs==2
