@@ -30,7 +30,7 @@ from .data import _norms, _of_fastai, _stats_of
 from .models import *
 from .models import _arch, _check_fit
 from .arch import *
-from .arch import _about_in, _n_classes, _own_weights
+from .arch import _about_in, _gives, _n_classes, _own_weights
 from .recipe import *
 from .recipe import _only_saves
 from .recipe import recipe as get_recipe
@@ -469,6 +469,14 @@ def _repr_html_(self:_Learner):
     return f'<table>{rows}</table>'
 
 # %% ../nbs/10_run.ipynb #ee22ea19
+def _check_sizes(model, n_out, r, arch, size):
+    "`ValueError` if the network does not take the smaller pictures that the recipe `r` trains with, too"
+    for s in {round(px*size/r.sizes[-1][1]) for _,px in r.sizes}-{size}:
+        msg = f'the recipe trains with pictures of {s}x{s}, too, which {arch} does not take: give a recipe of one size, such as step20'
+        try: good = _gives(model, n_out, s)
+        except (RuntimeError, AssertionError, TypeError, ValueError): good = False
+        if not good: raise ValueError(msg)
+
 def _check_weights(out, r, arch, **kwargs):
     "`ValueError` if the network can't be made, or if there is no room for what it and the recipe `r` need, on the disk or in memory"
     weights,n_out = kwargs.get('weights'),2
@@ -477,6 +485,7 @@ def _check_weights(out, r, arch, **kwargs):
         n_out = _n_classes(bare, _own_weights(weights), 2)
     with torch.device('meta') if arch=='resnet18' and not weights else no_random():   # on meta it takes none
         model = create_model(arch, n_out, **kwargs)
+    if arch!='resnet18': _check_sizes(model, n_out, r, arch, kwargs['size'])
     n = 4*sum(p.numel() for p in model.parameters())
     _check_memory(n, default_device(), r.momentum>0)
     _check_room(Path(out or 'runs'), n)

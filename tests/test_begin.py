@@ -157,3 +157,11 @@ def test_a_network_that_asks_for_a_version(tmp_path):
     model = create_model('mnasnet0_5', 3, 64)
     save_file(model.state_dict(), tmp_path/'own.safetensors')
     assert same(model, create_model('mnasnet0_5', 3, 64, weights=tmp_path/'own.safetensors'))
+
+def test_smaller_pictures_for_a_fixed_network(tmp_path):
+    "A recipe that begins with small pictures, and a network that takes one size alone: told before anything is read"
+    pytest.importorskip('timm')
+    msg = 'the recipe trains with pictures of 16x16, too, which timm/vit_tiny_patch16_224 does not take: give a recipe of one size'
+    with pytest.raises(ValueError, match=msg):
+        train_run(tmp_path/'nothing here', tmp_path/'run', 'fast', epochs=3, arch='timm/vit_tiny_patch16_224', size=32)
+    assert not (tmp_path/'run').exists()

@@ -181,3 +181,16 @@ def test_names_of_another_system(tmp_path, old, new):
     os.rename(path/old, new)
     with pytest.raises(ValueError, match='is not UTF-8: rename it') as e: check_folder(path if old else os.fsdecode(new))
     str(e.value).encode('ascii')
+
+@pytest.mark.skipif(not features.check('avif'), reason='this Pillow reads no AVIF')
+def test_a_damaged_avif(tmp_path):
+    "Pillow has an error of its own for each format: whichever it is, the file is named"
+    fn = tmp_path/'a.avif'
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (32,32,3), np.uint8)).save(fn)
+    raw = fn.read_bytes()
+    said = []
+    for cut in range(40, len(raw), 40):
+        fn.write_bytes(raw[:cut]+bytes(len(raw)-cut))
+        try: load_rgb(fn)
+        except ValueError as e: said.append(str(e))
+    assert said and all(o.startswith(f"can't read the picture {fn}: ") for o in said)
