@@ -67,8 +67,9 @@ def check_not_theirs(
 ) -> bool: # Does it hold a run?
     "`ValueError` if `p` holds no run, and a file that a run would replace or remove"
     p = Path(p)
-    try: theirs = 'vocab' not in json.loads((p/'config.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError, TypeError, RecursionError): theirs = False   # damaged, or not there
+    try: its = {*json.loads((p/'config.json').read_text(encoding='utf-8'))}
+    except (OSError, ValueError, TypeError, RecursionError): its = set()   # damaged, or not there
+    theirs = its and not its & {'vocab','recipe','fits','data','interrupted'}   # as libraries have theirs beside weights
     if _unfinished(p) is not None and not theirs: return True
     name = next((o for o in _of_run if (p/o).exists()), None)
     if name: raise ValueError(f'{p} holds a {name} that is of no run, and would be lost: give another folder')

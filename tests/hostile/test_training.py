@@ -53,8 +53,8 @@ def test_three_at_once(tmp_path):
 
 def test_what_the_dead_left(tmp_path):
     run = tmp_path/'run'
-    for o in run/'.run-abc123',run/'checkpoint': o.mkdir(parents=True)
-    (run/'.run-abc123'/'model.safetensors').write_bytes(b'half')
+    for o in run/'.run-abc123.unfinished',run/'checkpoint': o.mkdir(parents=True)
+    (run/'.run-abc123.unfinished'/'model.safetensors').write_bytes(b'half')
     (run/'checkpoint'/'.epoch-00001-0.safetensors-abc').write_bytes(b'half')
     assert train('--out', run, '--resume')[0]==0
     assert whole(run) and not list((run/'checkpoint').glob('.*'))
