@@ -447,7 +447,7 @@ def _checked(self:CAMInterpretation, maps, x, idxs):
         out = model(torch.cat([x,x]).as_subclass(Tensor).to(p.device, p.dtype))
     probs = both_classes(_makes_probs(self.learn, self.act, self.output)(out), len(self.vocab)).float().cpu()[:len(x)]
     _check_logits(maps, probs, self.vocab)
-    if not _differs(maps): _check_alone(self.learn, probs, then, idxs)
+    if self.weights is not None and not _differs(maps): _check_alone(self.learn, probs, then, idxs)   # of a pass of its own
     return maps
 
 # %% ../nbs/17_interp.ipynb #1ed78f7c
